@@ -1,0 +1,283 @@
+package check
+
+import (
+	"encoding"
+	"fmt"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// An Option is one option of a written check: its name and its value, which a
+// file may give as a scalar, a list or a map and a URL as text.
+type Option struct {
+	// Name is the option's name, with underscores: max_age.
+	Name string
+	// Values are the texts of a scalar (one) or a list.
+	Values []string
+	// Pairs are the entries of a map, in the order written.
+	Pairs [][2]string
+	// IsMap is true for a map, which may be empty.
+	IsMap bool
+	// Secret is true when the value came from somewhere that secrets come
+	// from, and must not be shown whatever the option.
+	Secret bool
+}
+
+// ParseOptions reads options written as in a URL: name=value&name=value.
+// Values are percent-decoded; a plus sign is a plus sign; a name alone is true.
+func ParseOptions(text string) ([]Option, error) {
+	var opts []Option
+	for part := range strings.SplitSeq(text, "&") {
+		if part == "" {
+			continue
+		}
+		name, value, assigned := strings.Cut(part, "=")
+		if !assigned {
+			value = "true"
+		}
+		decoded, err := url.PathUnescape(value)
+		if err != nil {
+			return nil, OptionErrorf(CleanText(name), "a %% that is not followed by two hexadecimal digits; write %%25 for %%")
+		}
+		if i := slices.IndexFunc(opts, func(o Option) bool { return o.Name == name }); i >= 0 {
+			opts[i].Values = append(opts[i].Values, decoded)
+			continue
+		}
+		opts = append(opts, Option{Name: name, Values: []string{decoded}})
+	}
+	return opts, nil
+}
+
+// field is one option of a config struct.
+type field struct {
+	name, help string
+	comma      bool
+	index      []int
+	typ        reflect.Type
+}
+
+// fieldsOf lists the options of a config struct: its fields tagged
+// `option:"name"`, those of embedded structs included. With
+// `option:"name,comma"` a list may also be given as one text with commas.
+// `help:"…"` explains it in one line.
+func fieldsOf(t reflect.Type) []field {
+	var fields []field
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Anonymous && f.Type.Kind() == reflect.Struct {
+			for _, inner := range fieldsOf(f.Type) {
+				inner.index = append([]int{i}, inner.index...)
+				fields = append(fields, inner)
+			}
+			continue
+		}
+		tag, ok := f.Tag.Lookup("option")
+		if !ok {
+			continue
+		}
+		name, flag, _ := strings.Cut(tag, ",")
+		fields = append(fields, field{
+			name: name, help: f.Tag.Get("help"), comma: flag == "comma",
+			index: []int{i}, typ: f.Type,
+		})
+	}
+	return fields
+}
+
+var (
+	durationType    = reflect.TypeFor[time.Duration]()
+	unmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
+	secretType      = reflect.TypeFor[Secret]()
+)
+
+// set stores the option's value in the field v.
+func (f field) set(v reflect.Value, o Option) error {
+	switch {
+	case v.Kind() == reflect.Map:
+		return f.setMap(v, o)
+	case o.IsMap:
+		return OptionErrorf(f.name, "is a map; give %s", f.wants())
+	case v.Kind() == reflect.Slice && !reflect.PointerTo(f.typ).Implements(unmarshalerType):
+		list := o.Values
+		if f.comma {
+			list = nil
+			for _, value := range o.Values {
+				for part := range strings.SplitSeq(value, ",") {
+					list = append(list, strings.TrimSpace(part))
+				}
+			}
+		}
+		v.Set(reflect.ValueOf(slices.Clone(list)).Convert(f.typ))
+		return nil
+	}
+	if reflect.PointerTo(f.typ).Implements(unmarshalerType) {
+		text := strings.Join(o.Values, ",")
+		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
+			return OptionErrorf(f.name, "%v", err)
+		}
+		return nil
+	}
+	if len(o.Values) != 1 {
+		return OptionErrorf(f.name, "has %d values; give %s", len(o.Values), f.wants())
+	}
+	return f.setScalar(v, o.Values[0])
+}
+
+func (f field) setScalar(v reflect.Value, text string) error {
+	wrong := func() error {
+		return OptionErrorf(f.name, "%q is not %s", CleanText(text), f.wants())
+	}
+	switch {
+	case f.typ == durationType:
+		d, err := ParseDuration(text)
+		if err != nil {
+			return OptionErrorf(f.name, "%v", err)
+		}
+		v.SetInt(int64(d))
+	case v.Kind() == reflect.String:
+		v.SetString(text)
+	case v.Kind() == reflect.Bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return wrong()
+		}
+		v.SetBool(b)
+	case v.CanInt():
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || v.OverflowInt(n) {
+			return wrong()
+		}
+		v.SetInt(n)
+	case v.CanFloat():
+		x, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return wrong()
+		}
+		v.SetFloat(x)
+	default:
+		panic(fmt.Sprintf("option %s has the unsupported type %v", f.name, f.typ))
+	}
+	return nil
+}
+
+func (f field) setMap(v reflect.Value, o Option) error {
+	pairs := o.Pairs
+	if !o.IsMap {
+		for _, value := range o.Values {
+			i := strings.IndexAny(value, "=:")
+			if i < 1 {
+				return OptionErrorf(f.name, "%q is not a name and a value; give NAME=VALUE", CleanText(value))
+			}
+			pairs = append(pairs, [2]string{strings.TrimSpace(value[:i]), strings.TrimSpace(value[i+1:])})
+		}
+	}
+	m := reflect.MakeMap(f.typ)
+	for _, pair := range pairs {
+		key := reflect.ValueOf(pair[0])
+		if m.MapIndex(key).IsValid() {
+			return OptionErrorf(f.name, "%q is given twice", CleanText(pair[0]))
+		}
+		m.SetMapIndex(key, reflect.ValueOf(pair[1]).Convert(f.typ.Elem()))
+	}
+	v.Set(m)
+	return nil
+}
+
+// wants says in words what the field takes.
+func (f field) wants() string {
+	switch {
+	case f.typ == durationType:
+		return "a duration such as 500ms, 5s or 1h"
+	case f.typ.Kind() == reflect.Bool:
+		return "true or false"
+	case f.typ.Kind() == reflect.Map:
+		return "a map of names to values"
+	case f.typ.Kind() == reflect.Slice:
+		return "a list"
+	case f.typ.Kind() >= reflect.Int && f.typ.Kind() <= reflect.Int64:
+		return "a whole number"
+	case f.typ.Kind() == reflect.Float64:
+		return "a number"
+	default:
+		return "one value"
+	}
+}
+
+// show gives the field's value as text, secrets masked.
+func (f field) show(v reflect.Value) string {
+	switch x := v.Interface().(type) {
+	case time.Duration:
+		return x.String()
+	case encoding.TextMarshaler:
+		text, err := x.MarshalText()
+		if err != nil {
+			return ""
+		}
+		return string(text)
+	case fmt.Stringer:
+		return x.String()
+	}
+	switch v.Kind() {
+	case reflect.Slice:
+		return joinSlice(v)
+	case reflect.Map:
+		return joinMap(v)
+	}
+	return fmt.Sprint(v.Interface())
+}
+
+func joinSlice(v reflect.Value) string {
+	parts := make([]string, v.Len())
+	for i := range parts {
+		parts[i] = fmt.Sprint(v.Index(i).Interface())
+	}
+	return strings.Join(parts, ",")
+}
+
+// joinMap shows a map sorted by name; values whose names speak of secrets are
+// masked.
+func joinMap(v reflect.Value) string {
+	var parts []string
+	for _, key := range v.MapKeys() {
+		value := fmt.Sprint(v.MapIndex(key).Interface())
+		if SecretName(key.String()) || strings.EqualFold(key.String(), "cookie") {
+			value = Masked
+		}
+		parts = append(parts, key.String()+"="+value)
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ",")
+}
+
+// secretsIn returns the values of the field that must not be shown.
+func (f field) secretsIn(v reflect.Value) []string {
+	var values []string
+	if f.typ == secretType {
+		values = append(values, v.Interface().(Secret).Reveal())
+	}
+	if v.Kind() == reflect.Map {
+		for _, key := range v.MapKeys() {
+			if SecretName(key.String()) || strings.EqualFold(key.String(), "cookie") {
+				values = append(values, fmt.Sprint(v.MapIndex(key).Interface()))
+			}
+		}
+	}
+	return values
+}
+
+// ParseDuration reads a duration in Go's form and says what is wrong with it
+// otherwise.
+func ParseDuration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err == nil {
+		return d, nil
+	}
+	if _, numErr := strconv.ParseFloat(text, 64); numErr == nil {
+		return 0, fmt.Errorf("%q has no unit; write %ss for seconds, %sms for milliseconds", text, text, text)
+	}
+	return 0, fmt.Errorf("%q is not a duration; write one such as 500ms, 5s or 1h", CleanText(text))
+}

@@ -1,0 +1,153 @@
+package check
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"syscall"
+)
+
+// A Reason says in one word why a run failed. The set is bounded, so that it
+// can be a metric's label.
+type Reason string
+
+// The reasons.
+const (
+	ReasonNone        Reason = ""            // healthy
+	ReasonRefused     Reason = "refused"     // nothing listens there
+	ReasonTimeout     Reason = "timeout"     // no complete answer in time
+	ReasonDNS         Reason = "dns"         // the name does not resolve
+	ReasonUnreachable Reason = "unreachable" // no route, host or network down
+	ReasonReset       Reason = "reset"       // the peer broke the connection
+	ReasonClosed      Reason = "closed"      // the peer closed before a complete answer
+	ReasonTLS         Reason = "tls"         // handshake or certificate
+	ReasonProtocol    Reason = "protocol"    // not the protocol that was expected
+	ReasonStatus      Reason = "status"      // an answer with the wrong status
+	ReasonRedirect    Reason = "redirect"    // an answer that leads elsewhere
+	ReasonBody        Reason = "body"        // an answer with the wrong content
+	ReasonSlow        Reason = "slow"        // an answer, but later than it should be
+	ReasonAuth        Reason = "auth"        // credentials missing or refused
+	ReasonRole        Reason = "role"        // healthy, but not in the wanted role
+	ReasonLoading     Reason = "loading"     // starting up or shutting down, not serving yet
+	ReasonExit        Reason = "exit"        // a command ended with a bad status
+	ReasonExec        Reason = "exec"        // a command could not be run
+	ReasonMissing     Reason = "missing"     // a file, name or object is not there
+	ReasonPermission  Reason = "permission"  // hale may not look at it
+	ReasonAge         Reason = "age"         // too old
+	ReasonSize        Reason = "size"        // too small or too large
+	ReasonStale       Reason = "stale"       // no recent result
+	ReasonCanceled    Reason = "canceled"    // the run was given up
+	ReasonPanic       Reason = "panic"       // a fault in hale itself
+	ReasonOther       Reason = "other"       // none of the above
+)
+
+// Error is a failure, or a reservation, with its reason.
+type Error struct {
+	// Reason is why, in one word.
+	Reason Reason
+	// Warning is true for a reservation: the target is healthy, but not as it
+	// should be, and the verdict becomes degraded.
+	Warning bool
+	err     error
+}
+
+// Error returns the message.
+func (e *Error) Error() string { return e.err.Error() }
+
+// Unwrap returns what the message wraps.
+func (e *Error) Unwrap() error { return e.err }
+
+// Failf returns a failure with a reason and a message made by [fmt.Errorf],
+// which should name the target and may wrap a cause with %w.
+func Failf(reason Reason, format string, args ...any) error {
+	return &Error{Reason: reason, err: fmt.Errorf(format, args...)}
+}
+
+// Warnf returns a reservation: the run counts as healthy, and the verdict
+// becomes degraded.
+func Warnf(reason Reason, format string, args ...any) error {
+	return &Error{Reason: reason, Warning: true, err: fmt.Errorf(format, args...)}
+}
+
+// IsWarning reports whether err is a reservation made by [Warnf].
+func IsWarning(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Warning
+}
+
+// ReasonOf returns the reason of err: the one it was made with, else what its
+// kind tells. A nil error has [ReasonNone].
+func ReasonOf(err error) Reason {
+	if err == nil {
+		return ReasonNone
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Reason
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return ReasonDNS
+	}
+	if isTimeout(err) {
+		return ReasonTimeout
+	}
+	if isTLS(err) {
+		return ReasonTLS
+	}
+	for _, known := range knownErrors {
+		if errors.Is(err, known.err) {
+			return known.reason
+		}
+	}
+	return ReasonOther
+}
+
+func isTimeout(err error) bool {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return true
+	}
+	n, ok := errors.AsType[net.Error](err)
+	return ok && n.Timeout()
+}
+
+func isTLS(err error) bool {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[tls.AlertError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[x509.CertificateInvalidError](err)
+	return ok
+}
+
+var knownErrors = []struct {
+	err    error
+	reason Reason
+}{
+	{context.Canceled, ReasonCanceled},
+	{syscall.ECONNREFUSED, ReasonRefused},
+	{syscall.ECONNRESET, ReasonReset},
+	{syscall.EPIPE, ReasonReset},
+	{syscall.EHOSTUNREACH, ReasonUnreachable},
+	{syscall.ENETUNREACH, ReasonUnreachable},
+	{syscall.EADDRNOTAVAIL, ReasonUnreachable},
+	{io.EOF, ReasonClosed},
+	{io.ErrUnexpectedEOF, ReasonClosed},
+	{fs.ErrNotExist, ReasonMissing},
+	{fs.ErrPermission, ReasonPermission},
+}
