@@ -27,13 +27,26 @@ func Once(ctx context.Context, checks []*check.Check, onPanic func(c *check.Chec
 	}
 	results := make([]check.Result, len(checks))
 	for i, c := range checks {
-		guard := time.NewTimer(time.Until(at.Add(c.Policy.Timeout + Grace)))
-		select {
-		case results[i] = <-waits[i]:
-		case <-guard.C:
-			results[i] = c.TimedOut(at, time.Now())
-		}
-		guard.Stop()
+		results[i] = await(c, waits[i], at)
 	}
 	return results
+}
+
+// await waits for a run's result, or for the time when it is taken for a
+// timeout. A result that is there counts, even when that time has passed while
+// another check was waited for.
+func await(c *check.Check, wait <-chan check.Result, at time.Time) check.Result {
+	guard := time.NewTimer(time.Until(at.Add(c.Policy.Timeout + Grace)))
+	defer guard.Stop()
+	select {
+	case r := <-wait:
+		return r
+	case <-guard.C:
+	}
+	select {
+	case r := <-wait:
+		return r
+	default:
+		return c.TimedOut(at, time.Now())
+	}
 }
