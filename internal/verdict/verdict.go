@@ -108,7 +108,7 @@ func Judge(group string, members Members, c Conditions, now time.Time) Verdict {
 }
 
 // Decide is Judge without the causes: the outcome, and when it may change by
-// time alone. It allocates nothing.
+// time alone. It makes no texts, and so is what answers are made of.
 func Decide(group string, members Members, c Conditions, now time.Time) (outcome Outcome, until time.Time) {
 	switch {
 	case group == check.GroupStartup && c.Started:

@@ -1,0 +1,258 @@
+package agent_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hale/internal/agent"
+	"hale/internal/check"
+	"hale/internal/monitor"
+	"hale/internal/verdict"
+)
+
+// steered is a checker that fails while broken is set.
+type steered struct {
+	broken atomic.Bool
+	takes  time.Duration
+	runs   atomic.Int64
+}
+
+func (s *steered) Check(ctx context.Context) (string, error) {
+	s.runs.Add(1)
+	if s.takes > 0 {
+		select {
+		case <-time.After(s.takes):
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+	if s.broken.Load() {
+		return "", errors.New("broken")
+	}
+	return "", nil
+}
+
+func newCheck(name string, c check.Checker, groups ...string) *check.Check {
+	if groups == nil {
+		groups = []string{check.GroupReady}
+	}
+	return &check.Check{
+		Name: name, Kind: "fake", Target: "fake://" + name, ID: name,
+		Policy: check.DefaultPolicy(), Impact: check.ImpactFail, Groups: groups, Checker: c,
+	}
+}
+
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (l *logBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+func startAgent(t *testing.T, log *slog.Logger, checks ...*check.Check) *agent.Agent {
+	t.Helper()
+	a := agent.New(monitor.New(monitor.Options{Log: log}), log)
+	a.Set(checks)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		a.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	return a
+}
+
+type answerer interface {
+	Answer(ctx context.Context, group string) (verdict.Outcome, bool)
+}
+
+func expect(t *testing.T, a answerer, group string, want verdict.Outcome) {
+	t.Helper()
+	if got, ok := a.Answer(t.Context(), group); got != want || !ok {
+		t.Errorf("%s is %v (known: %v), want %v", group, got, ok, want)
+	}
+}
+
+func pass(d time.Duration) {
+	time.Sleep(d) // virtual, in a bubble
+	synctest.Wait()
+}
+
+func TestAgentAnswersWhatIsBelieved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logBuffer
+		db := &steered{}
+		a := startAgent(t, log.logger(), newCheck("db", db), newCheck("side", &steered{}, "lb"))
+		expect(t, a, "ready", verdict.Fail) // nothing is known yet
+		expect(t, a, "startup", verdict.Fail)
+		expect(t, a, "live", verdict.Pass)
+		pass(time.Second)
+		for _, group := range []string{"ready", "startup", "live", "all", "lb"} {
+			expect(t, a, group, verdict.Pass)
+		}
+		if _, ok := a.Answer(t.Context(), "nobody"); ok {
+			t.Error("a group that does not exist is known")
+		}
+		db.broken.Store(true)
+		pass(8 * time.Second)
+		expect(t, a, "ready", verdict.Fail)
+		expect(t, a, "all", verdict.Fail)
+		expect(t, a, "lb", verdict.Pass)
+		expect(t, a, "startup", verdict.Pass) // for good
+		if v, _ := a.Verdict("ready"); len(v.Causes) != 1 || v.Causes[0].Text != "other: broken" {
+			t.Errorf("causes %+v", v.Causes)
+		}
+		db.broken.Store(false)
+		pass(8 * time.Second)
+		expect(t, a, "ready", verdict.Pass)
+		for _, want := range []string{
+			`msg="the verdict of ready is fail" group=ready outcome=fail because="db: other: broken"`,
+			`msg="db is down" check=db target=fake://db was=up reason=other error=broken`,
+			`msg="db is up"`, `msg="the verdict of ready is pass"`, "start-up is over",
+		} {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("the log lacks %q:\n%s", want, log.String())
+			}
+		}
+	})
+}
+
+func TestDrainFailsAtOnceAndLiveStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := startAgent(t, slog.New(slog.DiscardHandler), newCheck("db", &steered{}))
+		pass(time.Second)
+		expect(t, a, "ready", verdict.Pass)
+		a.Drain()
+		expect(t, a, "ready", verdict.Fail)
+		expect(t, a, "all", verdict.Fail)
+		expect(t, a, "live", verdict.Pass)
+		expect(t, a, "startup", verdict.Pass)
+		a.Resume()
+		expect(t, a, "ready", verdict.Pass)
+	})
+}
+
+// A monitor that has stopped must not be believed: its results go stale, and
+// the answer does not depend on any goroutine noticing it.
+func TestStaleIsNoticedByTheAnswerItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := monitor.New(monitor.Options{})
+		a := agent.New(m, slog.New(slog.DiscardHandler))
+		a.Set([]*check.Check{newCheck("db", &steered{})})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			m.Run(ctx)
+		}()
+		pass(time.Second)
+		expect(t, a, "ready", verdict.Pass)
+		cancel()
+		<-done
+		pass(11 * time.Second)
+		expect(t, a, "ready", verdict.Pass)
+		pass(2 * time.Second)
+		expect(t, a, "ready", verdict.Fail)
+	})
+}
+
+func TestAnswerReadsMemoryOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := startAgent(t, slog.New(slog.DiscardHandler), newCheck("db", &steered{}))
+		pass(time.Second)
+		ctx := t.Context()
+		if n := testing.AllocsPerRun(1000, func() { a.Answer(ctx, "ready") }); n > 0 {
+			t.Errorf("%v allocations an answer", n)
+		}
+	})
+}
+
+func TestOnDemandSharesARun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := &steered{takes: time.Second}
+		o := agent.NewOnDemand([]*check.Check{newCheck("db", db)}, slog.New(slog.DiscardHandler), nil)
+		var asked sync.WaitGroup
+		for range 10 {
+			asked.Go(func() { expect(t, o, "ready", verdict.Pass) })
+		}
+		asked.Wait()
+		if n := db.runs.Load(); n != 1 {
+			t.Errorf("%d runs for 10 requests at once, want 1", n)
+		}
+		db.broken.Store(true)
+		expect(t, o, "ready", verdict.Fail) // one result decides
+		expect(t, o, "startup", verdict.Pass)
+		if v, _ := o.Verdict("ready"); v.Outcome != verdict.Fail {
+			t.Errorf("the verdict without a run is %v", v.Outcome)
+		}
+		db.broken.Store(false)
+		expect(t, o, "ready", verdict.Pass)
+		o.Drain()
+		runs := db.runs.Load()
+		expect(t, o, "ready", verdict.Fail)
+		if db.runs.Load() != runs {
+			t.Error("draining ran the checks")
+		}
+		expect(t, o, "live", verdict.Pass)
+	})
+}
+
+func TestOnDemandAnswersInTimeAndForgetsWhoHangsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &steered{takes: time.Hour}
+		o := agent.NewOnDemand([]*check.Check{newCheck("slow", slow)}, slog.New(slog.DiscardHandler), nil)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		begin := time.Now()
+		if got, _ := o.Answer(ctx, "ready"); got != verdict.Fail || time.Since(begin) != 100*time.Millisecond {
+			t.Errorf("who hung up got %v after %v", got, time.Since(begin))
+		}
+		expect(t, o, "ready", verdict.Fail) // joins the run in flight
+		if took := time.Since(begin); took != 3*time.Second {
+			t.Errorf("the answer took %v, want the timeout", took)
+		}
+		if n := slow.runs.Load(); n != 1 {
+			t.Errorf("%d runs, want the one that was shared", n)
+		}
+	})
+}
+
+func TestOnDemandRunWaitsForRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := agent.NewOnDemand([]*check.Check{newCheck("slow", &steered{takes: time.Hour})}, slog.New(slog.DiscardHandler), nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		go o.Answer(t.Context(), "ready")
+		synctest.Wait()
+		cancel()
+		begin := time.Now()
+		o.Run(ctx)
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("ending took %v", took)
+		}
+		expect(t, o, "ready", verdict.Fail) // too late: nothing runs any more
+	})
+}
