@@ -50,6 +50,8 @@ func newCheck(name string, c check.Checker, groups ...string) *check.Check {
 	}
 }
 
+var quiet = agent.OnDemandOptions{Log: slog.New(slog.DiscardHandler)}
+
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -194,7 +196,7 @@ func TestAnswerReadsMemoryOnly(t *testing.T) {
 func TestOnDemandSharesARun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := &steered{takes: time.Second}
-		o := agent.NewOnDemand([]*check.Check{newCheck("db", db)}, slog.New(slog.DiscardHandler), nil)
+		o := agent.NewOnDemand([]*check.Check{newCheck("db", db)}, quiet)
 		var asked sync.WaitGroup
 		for range 10 {
 			asked.Go(func() { expect(t, o, "ready", verdict.Pass) })
@@ -224,7 +226,7 @@ func TestOnDemandSharesARun(t *testing.T) {
 func TestOnDemandAnswersInTimeAndForgetsWhoHangsUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := &steered{takes: time.Hour}
-		o := agent.NewOnDemand([]*check.Check{newCheck("slow", slow)}, slog.New(slog.DiscardHandler), nil)
+		o := agent.NewOnDemand([]*check.Check{newCheck("slow", slow)}, quiet)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		begin := time.Now()
@@ -241,9 +243,26 @@ func TestOnDemandAnswersInTimeAndForgetsWhoHangsUp(t *testing.T) {
 	})
 }
 
+func TestOnDemandUnsharedRunsForEachRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := &steered{takes: time.Second}
+		options := quiet
+		options.Unshared = true
+		o := agent.NewOnDemand([]*check.Check{newCheck("db", db)}, options)
+		var asked sync.WaitGroup
+		for range 10 {
+			asked.Go(func() { expect(t, o, "ready", verdict.Pass) })
+		}
+		asked.Wait()
+		if n := db.runs.Load(); n != 10 {
+			t.Errorf("%d runs for 10 requests, want 10", n)
+		}
+	})
+}
+
 func TestOnDemandRunWaitsForRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := agent.NewOnDemand([]*check.Check{newCheck("slow", &steered{takes: time.Hour})}, slog.New(slog.DiscardHandler), nil)
+		o := agent.NewOnDemand([]*check.Check{newCheck("slow", &steered{takes: time.Hour})}, quiet)
 		ctx, cancel := context.WithCancel(t.Context())
 		go o.Answer(t.Context(), "ready")
 		synctest.Wait()

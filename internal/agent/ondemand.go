@@ -23,6 +23,7 @@ import (
 type OnDemand struct {
 	log        *slog.Logger
 	observer   monitor.Observer
+	unshared   bool
 	checks     []*check.Check // sorted by name
 	groups     []string
 	conditions conditions
@@ -36,14 +37,25 @@ type OnDemand struct {
 	stop   context.CancelFunc
 }
 
-// NewOnDemand makes an on-demand agent for the checks. The observer may be nil.
-func NewOnDemand(checks []*check.Check, log *slog.Logger, observer monitor.Observer) *OnDemand {
+// OnDemandOptions are what an OnDemand needs.
+type OnDemandOptions struct {
+	// Log takes changes; it must not be nil.
+	Log *slog.Logger
+	// Observer may be nil.
+	Observer monitor.Observer
+	// Unshared gives each request a run of its own.
+	Unshared bool
+}
+
+// NewOnDemand makes an on-demand agent for the checks.
+func NewOnDemand(checks []*check.Check, options OnDemandOptions) *OnDemand {
 	sorted := slices.SortedFunc(slices.Values(checks), func(a, b *check.Check) int {
 		return strings.Compare(a.Name, b.Name)
 	})
 	o := &OnDemand{
-		log: log, observer: observer, checks: sorted, groups: groupNames(checks),
-		conditions: conditions{log: log}, views: map[string]monitor.View{},
+		log: options.Log, observer: options.Observer, unshared: options.Unshared,
+		checks: sorted, groups: groupNames(checks),
+		conditions: conditions{log: options.Log}, views: map[string]monitor.View{},
 	}
 	for _, c := range sorted {
 		o.views[c.Name] = monitor.View{Check: c, Ageless: true}
@@ -87,13 +99,10 @@ func (o *OnDemand) Answer(ctx context.Context, group string) (outcome verdict.Ou
 
 // share runs a group's checks, or joins the run in flight.
 func (o *OnDemand) share(ctx context.Context, group string) verdict.Outcome {
-	flight := o.flights.DoChan(group, func() (any, error) {
-		if !o.begin() {
-			return verdict.Fail, nil
-		}
-		defer o.runs.Done()
-		return o.runGroup(group), nil
-	})
+	if o.unshared {
+		return o.begin(group)
+	}
+	flight := o.flights.DoChan(group, func() (any, error) { return o.begin(group), nil })
 	select {
 	case result := <-flight:
 		outcome, _ := result.Val.(verdict.Outcome)
@@ -103,15 +112,17 @@ func (o *OnDemand) share(ctx context.Context, group string) verdict.Outcome {
 	}
 }
 
-// begin counts a run that Run will wait for; false when it is too late.
-func (o *OnDemand) begin() bool {
+// begin runs a group's checks, unless the agent has ended.
+func (o *OnDemand) begin(group string) verdict.Outcome {
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	if o.closed {
-		return false
+		o.mu.Unlock()
+		return verdict.Fail
 	}
 	o.runs.Add(1)
-	return true
+	o.mu.Unlock()
+	defer o.runs.Done()
+	return o.runGroup(group)
 }
 
 // runGroup runs the checks of a group and judges their results.

@@ -252,7 +252,8 @@ func (k Kind) settings(config Config, secrets Secrets) []Setting {
 // identity is a hash of what a check verifies, leaving out how often, and what
 // its failure means.
 func identity(target Target, options []Option) string {
-	own := slices.DeleteFunc(slices.Clone(options), func(o Option) bool {
+	// Never nil: to %#v below, nil and empty are not the same.
+	own := slices.DeleteFunc(append([]Option{}, options...), func(o Option) bool {
 		return slices.ContainsFunc(commonFields, func(f field) bool { return f.name == o.Name })
 	})
 	slices.SortStableFunc(own, func(a, b Option) int { return strings.Compare(a.Name, b.Name) })

@@ -24,6 +24,10 @@ func (c *Check) Run(ctx context.Context, onPanic func(value any, stack []byte)) 
 	defer cancel()
 	note, err := c.guarded(runCtx, onPanic)
 	took := time.Since(at)
+	// A connection's deadline may pass a moment before its context ends.
+	if deadline, ok := runCtx.Deadline(); ok && err != nil && !time.Now().Before(deadline) {
+		<-runCtx.Done()
+	}
 	if err != nil && !IsWarning(err) && runCtx.Err() != nil {
 		err = c.ended(runCtx, err)
 	}

@@ -198,7 +198,7 @@ func (m *Monitor) update(e *entry, c *check.Check) {
 	kept.Checker = e.check.Load().Checker
 	old := e.check.Swap(&kept)
 	if old.Policy != c.Policy {
-		m.reschedule(e, m.nextDue(e, time.Now().Add(-c.Policy.Interval/2)))
+		m.reschedule(e, m.nextDue(e, time.Now().Add(-c.Policy.Interval/10)))
 	}
 }
 

@@ -79,10 +79,12 @@ func (m *Monitor) startDue(now time.Time) (wait time.Duration, ok bool) {
 }
 
 // nextDue is the entry's next place in the schedule after a run that started
-// at the given time: the first that is at least half an interval later.
+// at the given time: the first that is at least a tenth of an interval later.
+// So a run off the schedule (the first one, a recheck) is followed by the next
+// within little more than an interval, never by one at once.
 func (m *Monitor) nextDue(e *entry, started time.Time) time.Time {
 	interval := e.check.Load().Policy.Interval
-	after := started.Add(interval / 2)
+	after := started.Add(interval / 10)
 	origin := m.base.Add(e.fraction(interval))
 	periods := after.Sub(origin) / interval
 	if after.After(origin) {

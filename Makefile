@@ -1,0 +1,41 @@
+# hale's commands. `make test` is all a fresh machine needs.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+# Static and stripped. Nothing in hale needs cgo.
+BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+
+.PHONY: build test deps format vet lint race bench fuzz clean
+
+build: ## The binary, static and stripped, as ./bin/hale
+	$(BUILD) -o bin/hale ./cmd/hale
+
+test: deps format vet lint race ## Install what the tests need, then check and test everything
+
+deps:
+	@scripts/test-deps
+
+format:
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then \
+		echo "not formatted (run gofmt -w):"; echo "$$unformatted"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./cmd/... ./internal/...
+
+lint:
+	$(GO) tool staticcheck ./...
+
+race:
+	$(GO) test -race -timeout 20m ./...
+
+bench: deps ## Measure against the peers that Debian packages; prints the tables of docs/benchmarks.md
+	$(BUILD) -o bin/hale ./cmd/hale
+	@scripts/bench-deps
+	$(GO) run ./bench -hale bin/hale
+
+fuzz: ## Each fuzz test for half a minute
+	@scripts/fuzz 30s
+
+clean:
+	rm -rf bin dist

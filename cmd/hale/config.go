@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func newConfig(s streams) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Check or show the configuration",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.PersistentFlags().StringVar(&file, "config", "", "the configuration `FILE` (default "+defaultConfig+" if it exists)")
+	cmd.AddCommand(&cobra.Command{
+		Use:   "check [URL…]",
+		Short: "Say whether the configuration is good, and all that is wrong with it",
+		RunE: func(_ *cobra.Command, urls []string) error {
+			c, err := loadConfig(file, urls, nil)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(s.out, "ok: %s\n", describeChecks(c))
+			return err
+		},
+	}, &cobra.Command{
+		Use:   "show [URL…]",
+		Short: "Show what is in force: defaults filled in, secrets masked",
+		RunE: func(_ *cobra.Command, urls []string) error {
+			c, err := loadConfig(file, urls, nil)
+			if err != nil {
+				return err
+			}
+			return c.Show(s.out)
+		},
+	})
+	return cmd
+}

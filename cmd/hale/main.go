@@ -1,0 +1,79 @@
+// Command hale answers one question truthfully and at once: should this
+// instance get traffic?
+//
+// Each subcommand has a file of its own. Called by the name of one of the tools
+// that hale replaces (through a symlink), it is that tool; see package
+// internal/compat.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// After the first signal the next one ends hale at once, by default.
+	context.AfterFunc(ctx, stop)
+	code := run(ctx, os.Args, streams{out: os.Stdout, err: os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// The exit codes, after sysexits.h where it has one. 2 is never used: Docker
+// reserves it in health checks.
+const (
+	exitOK     = 0
+	exitFail   = 1  // what was asked for is not so, or could not be done
+	exitUsage  = 64 // the command line is wrong
+	exitConfig = 78 // the configuration is wrong
+)
+
+// streams are where a command writes: results to out, everything else to err.
+type streams struct{ out, err io.Writer }
+
+// exitError is an error with the exit code it leads to.
+type exitError struct {
+	code int
+	err  error // nil: all was said already
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// run is hale without the process: it returns the exit code.
+func run(ctx context.Context, args []string, s streams) int {
+	if face, ok := faces[strings.TrimSuffix(filepath.Base(args[0]), ".exe")]; ok {
+		return face(ctx, args[1:], s)
+	}
+	root := newRoot(s)
+	root.SetArgs(args[1:])
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	code := exitUsage // what cobra itself complains about
+	if e, ok := errors.AsType[*exitError](err); ok {
+		if e.err == nil {
+			return e.code
+		}
+		code, err = e.code, e.err
+	}
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(s.err, "hale: %s\n", strings.TrimSpace(line))
+	}
+	return code
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set when a release is built: -ldflags "-X main.version=1.2.3".
+var version string
+
+// versionText is the version, or what the build knows of itself.
+func versionText() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+func newRoot(s streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "hale",
+		Short: "Should this instance get traffic?",
+		Long: `hale checks everything an instance runs and depends on, in each thing's own
+protocol, and tells load balancers, orchestrators and people whether the
+instance should get traffic.`,
+		Example: `  hale serve http://127.0.0.1:8000/health redis://127.0.0.1:6379 postgres://127.0.0.1
+  curl -i http://127.0.0.1:5000/readyz
+  hale status`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	root.AddCommand(
+		newCompat(s),
+		newConfig(s),
+		newServe(s),
+		newStatus(s),
+		newVersion(s),
+	)
+	return root
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"hale/internal/admin"
+	"hale/internal/agent"
+	"hale/internal/config"
+	"hale/internal/monitor"
+	"hale/internal/server"
+)
+
+func newServe(s streams) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "serve [URL…]",
+		Short: "Run the agent: check, judge, answer",
+		Long: `serve runs the checks given as URLs, in the configuration file and in the
+environment variable HALE_CHECKS, and answers on two listeners: the public one
+gives verdicts and nothing else, the admin one tells details on this host.`,
+		Example: `  hale serve tcp://:5432 http://127.0.0.1:8000/health
+  hale serve --config /etc/hale/hale.yaml --listen 0.0.0.0:5000`,
+		RunE: func(cmd *cobra.Command, urls []string) error {
+			c, err := loadConfig(file, urls, settingsOf(cmd.Flags()))
+			if err != nil {
+				return err
+			}
+			if len(c.Checks) == 0 {
+				return &exitError{exitUsage, errNoChecks}
+			}
+			return serve(cmd.Context(), c, newLogger(s.err, c))
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&file, "config", "", "the configuration `FILE` (default "+defaultConfig+" if it exists)")
+	flags.String("listen", "", "`ADDRESS` of the public listener (default :5000)")
+	flags.String("admin", "", "`ADDRESS` of the admin listener, unix:PATH or off (default 127.0.0.1:5001)")
+	flags.String("fail-status", "", "the HTTP `STATUS` that means: no traffic (default 503)")
+	flags.Bool("on-demand", false, "run the checks when asked instead of in the background")
+	flags.String("drain-delay", "", "how long to answer with a failure before ending after SIGTERM: a `DURATION` (default 0s)")
+	flags.String("grace", "", "how long ending may take after that: a `DURATION` (default 10s)")
+	flags.String("log-level", "", "`LEVEL` of the log: debug, info, warn or error (default info)")
+	flags.String("log-format", "", "`FORMAT` of the log: text or json (default text)")
+	return cmd
+}
+
+// settingsOf returns the flags that were given, by the file's keys.
+func settingsOf(flags *pflag.FlagSet) map[string]string {
+	settings := map[string]string{}
+	flags.Visit(func(f *pflag.Flag) {
+		if f.Name != "config" {
+			settings[strings.ReplaceAll(f.Name, "-", "_")] = f.Value.String()
+		}
+	})
+	return settings
+}
+
+var errNoChecks = errors.New(`nothing to check. Give checks as URLs:
+  hale serve tcp://:5432 http://127.0.0.1:8000/health redis://127.0.0.1:6379
+or in a file (--config FILE, else ` + defaultConfig + `):
+  checks:
+    web: http://127.0.0.1:8000/health
+or in the environment: HALE_CHECKS="tcp://:5432 redis://127.0.0.1:6379"`)
+
+func newLogger(w io.Writer, c *config.Config) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// describeChecks says how many checks there are and where they come from.
+func describeChecks(c *config.Config) string {
+	count := fmt.Sprintf("%d checks", len(c.Checks))
+	if len(c.Checks) == 1 {
+		count = "1 check"
+	}
+	if len(c.Sources) == 0 {
+		return count
+	}
+	return count + " from " + strings.Join(c.Sources, ", ")
+}
+
+// checker is what serve needs of an agent, whether it checks in the background
+// or on demand.
+type checker interface {
+	server.Answerer
+	admin.Source
+	Run(ctx context.Context)
+	Drain()
+}
+
+// serve runs the agent until ctx ends and it has drained.
+func serve(ctx context.Context, c *config.Config, log *slog.Logger) error {
+	public, err := server.Listen(c.Listen)
+	if err != nil {
+		return &exitError{exitFail, err}
+	}
+	defer public.Close()
+	var private net.Listener
+	if c.Admin != "off" {
+		private, err = admin.Listen(c.Admin)
+		if err != nil {
+			return &exitError{exitFail, err}
+		}
+		defer private.Close()
+	}
+	metrics := admin.NewMetrics()
+	agent := newAgent(c, log, metrics)
+	front := server.New(server.Verdicts(agent, c.FailStatus), server.Options{
+		MaxConnections: c.MaxConnections, Log: log, OnAnswer: metrics.Answered, OnDrop: metrics.Dropped,
+	})
+
+	log.Info("hale answers", "version", versionText(), "listen", public.Addr().String(), "admin", adminText(private), "checks", describeChecks(c))
+
+	// The listeners and checks outlive the signal: draining answers.
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	failed := make(chan error, 2)
+	var parts sync.WaitGroup
+	parts.Go(func() { agent.Run(running) })
+	parts.Go(func() { failed <- front.Serve(running, public) })
+	if private != nil {
+		info := admin.Info{Version: versionText(), Started: time.Now()}
+		handler := admin.Handler(agent, info, metrics.Handler(agent, info))
+		parts.Go(func() { failed <- admin.Serve(running, private, handler, log) })
+	}
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		err = drain(agent, c.DrainDelay, failed, log)
+	}
+	stop()
+	if !waitFor(&parts, c.Grace) {
+		log.Warn("the grace is over, not everything has ended")
+	}
+	if err != nil {
+		return &exitError{exitFail, err}
+	}
+	log.Info("hale has ended")
+	return nil
+}
+
+// newAgent makes the agent that the configuration asks for.
+func newAgent(c *config.Config, log *slog.Logger, metrics *admin.Metrics) checker {
+	if c.OnDemand {
+		return agent.NewOnDemand(c.Checks, agent.OnDemandOptions{Log: log, Observer: metrics})
+	}
+	a := agent.New(monitor.New(monitor.Options{Log: log, Observer: metrics, Pools: c.Pools}), log)
+	a.Set(c.Checks)
+	return a
+}
+
+// drain fails the verdicts and keeps answering for the delay, so that balancers
+// notice before connections are refused.
+func drain(a checker, delay time.Duration, failed <-chan error, log *slog.Logger) error {
+	a.Drain()
+	log.Info("ending", "drain_delay", delay)
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case err := <-failed:
+		return err
+	case <-timer.C:
+		return nil
+	}
+}
+
+// waitFor waits for the parts, no longer than the grace.
+func waitFor(parts *sync.WaitGroup, grace time.Duration) bool {
+	done := make(chan struct{})
+	go func() {
+		parts.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return true
+	case <-time.After(grace):
+		return false
+	}
+}
+
+func adminText(l net.Listener) string {
+	if l == nil {
+		return "off"
+	}
+	return l.Addr().String()
+}

@@ -1,0 +1,84 @@
+package config
+
+import (
+	"log/slog"
+	"os"
+	"time"
+
+	"hale/internal/check"
+)
+
+// A Config is a whole and valid configuration, defaults filled in.
+type Config struct {
+	// Listen is the public listener's address, HOST:PORT.
+	Listen string
+	// Admin is the admin listener's: HOST:PORT on loopback, unix:/PATH, or off.
+	Admin string
+	// FailStatus is the HTTP status of a failing verdict, from 400 to 599.
+	FailStatus int
+	// DrainDelay is how long a shutdown goes on answering before it begins.
+	DrainDelay time.Duration
+	// Grace is how long a shutdown may take after the drain delay.
+	Grace time.Duration
+	// MaxConnections is how many connections the public listener holds at once.
+	MaxConnections int
+	// OnDemand is true when checks run only when somebody asks.
+	OnDemand bool
+	// LogLevel is the least level that is logged.
+	LogLevel slog.Level
+	// LogFormat is text or json.
+	LogFormat string
+	// Pools is the size of each pool that a kind of check has, by name.
+	Pools map[string]int
+	// Checks are the checks: the file's in its order, then those of
+	// HALE_CHECKS, then the arguments'. Their names are unique.
+	Checks []*check.Check
+	// Sources are what was read, for the log: the file's path, "HALE_CHECKS",
+	// "arguments".
+	Sources []string
+}
+
+// DefaultFile is the file that is read when none is named, if it exists.
+const DefaultFile = "/etc/hale/hale.yaml"
+
+// EnvChecks is the environment variable that holds URLs of checks.
+const EnvChecks = "HALE_CHECKS"
+
+// Sources are the places that configuration comes from.
+type Sources struct {
+	// File is the file to read; "" for DefaultFile if that exists.
+	File string
+	// DefaultFile is read when File is "", and may be missing; "" for none.
+	DefaultFile string
+	// Args are checks, one URL each.
+	Args []string
+	// Flags are settings given as flags, by the file's key ("fail_status").
+	// They win over the file's.
+	Flags map[string]string
+	// Getenv looks up an environment variable; nil for [os.LookupEnv].
+	Getenv func(string) (string, bool)
+	// Hostname returns the host's name; nil for [os.Hostname].
+	Hostname func() (string, error)
+}
+
+// Load reads everything that s names. Its error is an [Errors] of every fault
+// there is; the config is nil then. A configuration without any check is not a
+// fault. An environment variable or argument adds to the file's checks.
+func Load(s Sources, r *check.Registry) (*Config, error) {
+	if s.Getenv == nil {
+		s.Getenv = os.LookupEnv
+	}
+	if s.Hostname == nil {
+		s.Hostname = os.Hostname
+	}
+	l := newLoader(s, r)
+	l.readFile()
+	l.readEnvironment()
+	l.readFlags()
+	l.readArgs()
+	l.build()
+	if errs := l.errs.sorted(); len(errs) > 0 {
+		return nil, errs
+	}
+	return l.config, nil
+}

@@ -1,0 +1,343 @@
+package execcheck
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// markVariable is the environment variable that marks a run's processes where
+// a resource limit can't.
+const markVariable = "HALE_RUN"
+
+// thisHost returns what this process knows of the processes it started. There
+// is one because the kernel knows one: the children, and whether orphans come
+// here, belong to a process as a whole.
+var thisHost = sync.OnceValue(newHost)
+
+// A host starts programs and finds what they left. Its methods may be called
+// at the same time.
+//
+// Whatever a program starts is either its descendant or, when what was between
+// them ended, a child of hale's that hale did not start: an orphan. Such a
+// child is a run's if it has the run's mark.
+type host struct {
+	// proc reads the process table; proc.usable is false when that is of no
+	// use, and then only a run's process group is killed.
+	proc procfs
+	// kill is [syscall.Kill] but for tests.
+	kill func(pid int, signal syscall.Signal) error
+	// noLimit is true when the mark is an environment variable.
+	noLimit bool
+	// locks is hale's own limit whose soft value marks runs.
+	locks unix.Rlimit
+
+	// starting is held while a program is started: hale's own limit is then the
+	// program's mark.
+	starting sync.Mutex
+
+	// mu guards what follows. Children are reaped and listed under it only:
+	// the kernel's list misses one when another is reaped meanwhile.
+	mu       sync.Mutex
+	lastMark uint64
+	runs     map[uint64]*run // under way, by mark
+	programs map[int]bool    // the process ids of those that are not reaped
+	orphans  map[int]orphan  // by process id
+}
+
+// An orphan is a child of hale's that hale did not start.
+type orphan struct {
+	mark   uint64
+	zombie bool // it was one when last looked at, and nobody's
+}
+
+func newHost() *host {
+	h := &host{
+		proc:     newProcfs(),
+		kill:     syscall.Kill,
+		runs:     map[uint64]*run{},
+		programs: map[int]bool{},
+		// A quarter of the numbers leaves room to count, and is neither a
+		// limit that anybody sets nor that of a hale that started this one.
+		lastMark: 1<<62 + rand.Uint64N(1<<62),
+	}
+	err := unix.Prlimit(0, unix.RLIMIT_LOCKS, nil, &h.locks)
+	h.noLimit = err != nil || !h.setLimit(h.lastMark)
+	if !h.noLimit {
+		h.setLimit(h.locks.Cur)
+	}
+	return h
+}
+
+// setLimit sets hale's own limit. That fails where a sandbox forbids it.
+func (h *host) setLimit(soft uint64) bool {
+	return unix.Prlimit(0, unix.RLIMIT_LOCKS, &unix.Rlimit{Cur: soft, Max: h.locks.Max}, nil) == nil
+}
+
+// launch starts the program of a run and gives the run its mark and its
+// program's process id.
+func (h *host) launch(r *run, cmd command, attr *syscall.ProcAttr) error {
+	h.mu.Lock()
+	h.lastMark++
+	r.mark = h.lastMark
+	h.runs[r.mark] = r
+	if len(h.runs) == 1 {
+		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+	}
+	h.mu.Unlock()
+
+	if h.noLimit {
+		attr.Env = setEnv(attr.Env, map[string]string{markVariable: strconv.FormatUint(r.mark, 16)})
+	}
+	pid, err := h.fork(r.mark, cmd, attr)
+	if err != nil {
+		h.forget(r)
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r.pid = pid
+	h.programs[pid] = true
+	return nil
+}
+
+func (h *host) fork(mark uint64, cmd command, attr *syscall.ProcAttr) (int, error) {
+	h.starting.Lock()
+	defer h.starting.Unlock()
+	if !h.noLimit {
+		h.setLimit(mark)
+		defer h.setLimit(h.locks.Cur)
+	}
+	return syscall.ForkExec(cmd.path, cmd.argv, attr)
+}
+
+// forget ends a run. Orphans of the last one go to init again.
+func (h *host) forget(r *run) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.runs, r.mark)
+	if len(h.runs) == 0 {
+		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+	}
+}
+
+// await blocks until the run's program has ended, and does not reap it.
+func (r *run) await() {
+	for unix.Waitid(unix.P_PID, r.pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+}
+
+// sweep kills what there is of a run, reaps what has died of it, and returns
+// what it found: nothing is left when it found nothing.
+func (r *run) sweep() []victim {
+	h := r.host
+	if !h.proc.usable {
+		return r.sweepGroup()
+	}
+	var roots []int
+	h.mu.Lock()
+	if h.reapProgram(r); !r.reaped {
+		roots = append(roots, r.pid)
+	}
+	roots = append(roots, h.orphansOf(r)...)
+	h.mu.Unlock()
+	if len(roots) == 0 {
+		return nil
+	}
+
+	victims := h.family(roots)
+	for i, v := range victims {
+		victims[i].err = h.kill(v.pid, syscall.SIGKILL)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, v := range victims {
+		if v.pid == r.pid {
+			h.reapProgram(r)
+		} else {
+			waitFor(v.pid) // no child of ours yet, if its parent lives
+		}
+	}
+	return victims
+}
+
+// sweepGroup is sweep where the process table can't be read.
+func (r *run) sweepGroup() []victim {
+	h := r.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var err error
+	if !r.reaped {
+		// As long as its leader is not reaped no other group has its number.
+		err = h.kill(-r.pid, syscall.SIGKILL)
+		h.reapProgram(r)
+	}
+	for r.reaped {
+		switch pid, _ := waitFor(-r.pid); pid {
+		case -1:
+			return nil
+		case 0:
+			return []victim{{r.pid, err}}
+		}
+	}
+	return []victim{{r.pid, err}}
+}
+
+// reapProgram reaps the program of a run if it has ended; mu is held.
+func (h *host) reapProgram(r *run) {
+	if !r.reaped && r.reap() {
+		delete(h.programs, r.pid)
+	}
+}
+
+// reap takes the program's exit status if it ended. It reports whether it did.
+func (r *run) reap() bool {
+	if r.reaped {
+		return true
+	}
+	pid, status := waitFor(r.pid)
+	if pid == r.pid {
+		r.status, r.reaped = status, true
+	}
+	return r.reaped
+}
+
+// waitFor reaps a child if it ended. It returns 0 when the child has not, and
+// -1 when there is no such child.
+func waitFor(pid int) (int, syscall.WaitStatus) {
+	for {
+		var status syscall.WaitStatus
+		got, err := syscall.Wait4(pid, &status, syscall.WNOHANG, nil)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil {
+			return -1, 0
+		}
+		return got, status
+	}
+}
+
+// family returns the roots and their descendants. Each is stopped before its
+// children are listed, so that it starts no more of them.
+func (h *host) family(roots []int) []victim {
+	var family []victim
+	seen := map[int]bool{}
+	for todo := roots; len(todo) > 0; todo = todo[1:] {
+		pid := todo[0]
+		if seen[pid] || pid <= 1 || pid == h.proc.self {
+			continue
+		}
+		seen[pid] = true
+		family = append(family, victim{pid: pid})
+		_ = h.kill(pid, syscall.SIGSTOP)
+		todo = append(todo, h.proc.children(pid)...)
+	}
+	return family
+}
+
+// orphansOf returns the orphans that the run left; mu is held.
+func (h *host) orphansOf(r *run) []int {
+	h.refresh()
+	var pids []int
+	for pid, o := range h.orphans {
+		if o.mark == r.mark {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// refresh brings the orphans up to date; mu is held. A process id can't come to
+// mean another process unseen: an orphan keeps it until it is reaped, here.
+func (h *host) refresh() {
+	pids := h.proc.adopted()
+	if len(pids) == 0 {
+		h.orphans = nil
+		return
+	}
+	orphans := make(map[int]orphan, len(pids))
+	for _, pid := range pids {
+		if h.programs[pid] {
+			continue
+		}
+		o, known := h.orphans[pid]
+		if !known {
+			o.mark = h.markOf(pid)
+		}
+		orphans[pid] = o
+	}
+	h.orphans = orphans
+}
+
+// markOf returns a process's mark, or 0.
+func (h *host) markOf(pid int) uint64 {
+	if !h.noLimit {
+		return h.proc.limit(pid)
+	}
+	if mark := h.proc.variable(pid, markVariable); mark != 0 {
+		return mark
+	}
+	session := h.proc.session(pid)
+	for mark, r := range h.runs {
+		if r.pid != 0 && r.pid == session {
+			return mark
+		}
+	}
+	return 0
+}
+
+// Reap reaps processes that became hale's children although no check started
+// them, until ctx ends: those that a container's processes leave to its
+// process 1, and those of a program that was replaced by hale. It lets them
+// live and reaps the dead a second or two after their death. An agent runs it
+// for as long as it lives; a process that ends soon needs none.
+func Reap(ctx context.Context) { thisHost().reap(ctx, time.Second) }
+
+func (h *host) reap(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			h.reapStrangers()
+		}
+	}
+}
+
+// reapStrangers reaps orphans that are no run's and were dead already when it
+// last looked. Whoever in hale started a process waits for it and has reaped it
+// by then.
+func (h *host) reapStrangers() {
+	if !h.proc.usable {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refresh()
+	for pid, o := range h.orphans {
+		if h.runs[o.mark] != nil {
+			continue
+		}
+		zombie := h.proc.zombie(pid)
+		if zombie && o.zombie {
+			waitFor(pid)
+		}
+		h.orphans[pid] = orphan{mark: o.mark, zombie: zombie}
+	}
+}
+
+// usableProc reports whether /proc shows the processes as hale sees them,
+// which it does not when it is another container's.
+func usableProc() bool {
+	self, err := os.Readlink("/proc/self")
+	return err == nil && self == strconv.Itoa(os.Getpid())
+}

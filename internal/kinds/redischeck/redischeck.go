@@ -1,0 +1,175 @@
+// Package redischeck checks that a Redis server, or one that speaks its
+// protocol, serves: it logs in if told to, selects a database if told to, sends
+// PING and expects PONG, and may ask for the server's role.
+//
+// Each run makes one connection, sends all its commands in one write and reads
+// the replies, which are bounded. It speaks version 2 of the protocol (RESP2,
+// https://redis.io/docs/latest/develop/reference/protocol-spec/), which every
+// version of Redis, Valkey, KeyDB and their proxies know, and sends nothing but
+// AUTH, SELECT, PING and ROLE, so that it works for an ACL user who may do
+// little.
+package redischeck
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"hale/internal/check"
+	"hale/internal/tlsconf"
+)
+
+// DefaultPort is the port of a URL that has none.
+const DefaultPort = 6379
+
+// The roles that the option role knows.
+const (
+	RoleMaster  = "master"
+	RoleReplica = "replica"
+)
+
+// Config is the configuration of one check.
+type Config struct {
+	Username string       `option:"username" help:"ACL user to log in as, instead of the one in the URL"`
+	Password check.Secret `option:"password" help:"password to log in with, instead of the one in the URL"`
+	DB       int          `option:"db" help:"number of the database to select, instead of the one in the URL's path"`
+	Role     string       `option:"role" help:"role that the server must have: master or replica"`
+	tlsconf.Options
+
+	scheme string
+	tls    bool
+	host   string
+	port   int
+}
+
+// Kind is the kind for plain connections: redis.
+func Kind() check.Kind {
+	return check.Define("redis", "redis://127.0.0.1:6379", Config{})
+}
+
+// KindTLS is the kind for connections through TLS: rediss.
+func KindTLS() check.Kind {
+	return check.Define("rediss", "rediss://redis.example.com:6379", Config{tls: true})
+}
+
+// SetTarget takes redis://USER:PASSWORD@HOST:PORT/DB, of which every part may
+// be missing. No host is this host.
+func (c *Config) SetTarget(t check.Target) error {
+	c.scheme, c.port = t.Scheme, DefaultPort
+	if t.URL.Host != "" || t.URL.Opaque != "" {
+		var err error
+		if c.host, c.port, err = t.Host(DefaultPort); err != nil {
+			return err
+		}
+	}
+	return errors.Join(c.setLogin(t), c.setDB(t))
+}
+
+func (c *Config) setLogin(t check.Target) error {
+	if t.URL.User == nil {
+		return nil
+	}
+	if name := t.URL.User.Username(); name != "" {
+		if c.Username != "" && c.Username != name {
+			return check.OptionErrorf("username", "is %q, and the URL names another user; give it once", c.Username)
+		}
+		c.Username = name
+	}
+	if password, ok := t.URL.User.Password(); ok {
+		if !c.Password.IsZero() && c.Password.Reveal() != password {
+			return check.OptionErrorf("password", "is not the one in the URL; give it once")
+		}
+		c.Password = check.NewSecret(password)
+	}
+	return nil
+}
+
+func (c *Config) setDB(t check.Target) error {
+	path := strings.TrimPrefix(t.URL.Path, "/")
+	if path == "" {
+		return nil
+	}
+	db, err := strconv.Atoi(path)
+	if err != nil {
+		return check.OptionErrorf("url", "the path %q is not the number of a database; write %s://HOST:PORT/3 for database 3", t.URL.Path, t.Scheme)
+	}
+	if c.DB != 0 && c.DB != db {
+		return check.OptionErrorf("db", "is %d, and the URL says %d; give it once", c.DB, db)
+	}
+	c.DB = db
+	return nil
+}
+
+// Validate reports every fault in the options.
+func (c *Config) Validate() error {
+	var errs []error
+	if c.Username != "" && c.Password.IsZero() {
+		// The name is not shown: it is a password when the colon was forgotten.
+		errs = append(errs, check.OptionErrorf("username", "needs a password; write %s://USER:PASSWORD@HOST, or %s://:PASSWORD@HOST for a password alone", c.scheme, c.scheme))
+	}
+	if c.DB < 0 {
+		errs = append(errs, check.OptionErrorf("db", "%d is negative; databases are numbered from 0", c.DB))
+	}
+	if c.Role != "" && c.Role != RoleMaster && c.Role != RoleReplica {
+		errs = append(errs, check.OptionErrorf("role", "%q is not a role; give %s or %s", check.CleanText(c.Role), RoleMaster, RoleReplica))
+	}
+	errs = append(errs, c.Options.Validate())
+	if !c.tls {
+		errs = append(errs, c.tlsOptionsWithoutTLS())
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) tlsOptionsWithoutTLS() error {
+	var errs []error
+	for _, o := range []struct {
+		name string
+		set  bool
+	}{
+		{"ca", c.CA != ""}, {"cert", c.Cert != ""}, {"key", c.Key != ""},
+		{"server_name", c.ServerName != ""}, {"insecure", c.Insecure}, {"min_days", c.MinDays != 0},
+	} {
+		if o.set {
+			errs = append(errs, check.OptionErrorf(o.name, "is for TLS, and this URL is without; write rediss://"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Checker makes the checker. It reads the files that the TLS options name.
+func (c *Config) Checker(env check.Env) (check.Checker, error) {
+	address := check.Address(c.host, c.port)
+	k := &checker{
+		dial:     env.Dial,
+		address:  address,
+		target:   c.scheme + "://" + address,
+		scheme:   c.scheme,
+		password: c.Password.Reveal(),
+		role:     c.Role,
+		options:  c.Options,
+	}
+	if c.tls {
+		host := c.host
+		if host == "" {
+			host = "localhost"
+		}
+		var err error
+		if k.tls, err = c.Options.Config(host); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case c.Username != "":
+		k.add("AUTH", c.Username, c.Password.Reveal())
+	case !c.Password.IsZero():
+		k.add("AUTH", c.Password.Reveal())
+	}
+	if c.DB != 0 {
+		k.add("SELECT", strconv.Itoa(c.DB))
+	}
+	k.add("PING")
+	if c.Role != "" {
+		k.add("ROLE")
+	}
+	return k, nil
+}
