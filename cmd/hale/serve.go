@@ -120,31 +120,38 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) error {
 	}
 	metrics := admin.NewMetrics()
 	agent := newAgent(c, log, metrics)
-	front := server.New(server.Verdicts(agent, c.FailStatus), server.Options{
+	listener := server.New(server.Verdicts(agent, c.FailStatus), server.Options{
 		MaxConnections: c.MaxConnections, Log: log, OnAnswer: metrics.Answered, OnDrop: metrics.Dropped,
 	})
 
 	log.Info("hale answers", "version", versionText(), "listen", public.Addr().String(), "admin", adminText(private), "checks", describeChecks(c))
 
-	// The listeners and checks outlive the signal: draining answers.
+	// All outlive the signal: draining answers. The listener ends before the
+	// checks, so that no answer is made of checks that were given up.
+	answering, stopAnswering := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAnswering()
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	failed := make(chan error, 2)
-	var parts sync.WaitGroup
+	var front, parts sync.WaitGroup
+	front.Go(func() { failed <- listener.Serve(answering, public) })
 	parts.Go(func() { agent.Run(running) })
-	parts.Go(func() { failed <- front.Serve(running, public) })
 	if private != nil {
 		info := admin.Info{Version: versionText(), Started: time.Now()}
 		handler := admin.Handler(agent, info, metrics.Handler(agent, info))
 		parts.Go(func() { failed <- admin.Serve(running, private, handler, log) })
 	}
+
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
 		err = drain(agent, c.DrainDelay, failed, log)
 	}
+	grace := time.Now().Add(c.Grace)
+	stopAnswering()
+	ended := waitFor(&front, time.Until(grace))
 	stop()
-	if !waitFor(&parts, c.Grace) {
+	if !waitFor(&parts, time.Until(grace)) || !ended {
 		log.Warn("the grace is over, not everything has ended")
 	}
 	if err != nil {
