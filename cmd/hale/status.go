@@ -145,5 +145,8 @@ func lastText(c admin.Check) string {
 	if c.Last == nil {
 		return "no result yet"
 	}
+	if c.Last.Text == "" {
+		return fmt.Sprintf("took %v", time.Duration(c.Last.Took*float64(time.Second)).Round(100*time.Microsecond))
+	}
 	return c.Last.Text
 }
