@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -60,38 +61,38 @@ var commonFields = fieldsOf(reflect.TypeFor[common]())
 // [*OptionError] and never holds a secret. A name that the spec does not give
 // is made of the URL and may be that of another check.
 func (r *Registry) Build(spec Spec) (*Check, error) {
+	known := Secrets(nil).Add(spec.Secrets...)
 	kind, rest, err := r.lookUp(spec.URL)
 	if err != nil {
-		return nil, err
+		return nil, maskErrors(err, known, nil)
 	}
-	target, options, err := kind.split(rest)
-	if err != nil {
-		return nil, err
-	}
-	options = override(options, spec.Options)
-
 	var errs errorList
+	target, inURL, err := kind.split(rest)
+	errs.add(err)
+	options := override(inURL, spec.Options)
 	config := kind.create()
-	errs.add(kind.setOptions(config, options))
-	if err := config.SetTarget(target); err != nil {
-		errs.add(err)
-	} else {
-		errs.addNew(config.Validate())
+	errs.addNew(kind.setOptions(config, options, hidesPassword(rest, inURL)))
+	if err == nil {
+		if err := config.SetTarget(target); err != nil {
+			errs.add(err)
+		} else {
+			errs.addNew(config.Validate())
+		}
 	}
 	shared, err := commonOptions(spec, options)
-	errs.add(err)
-	secrets := kind.secretsOf(config, target, spec.Secrets, options)
+	errs.addNew(err)
+	secrets := kind.secretsOf(config, target, known, options)
 	if len(errs) > 0 {
-		return nil, maskErrors(errs.join(), secrets)
+		return nil, maskErrors(errs.join(), secrets, options)
 	}
 	checker, err := config.Checker(r.env)
 	if err != nil {
-		return nil, maskErrors(err, secrets)
+		return nil, maskErrors(err, secrets, options)
 	}
 	c := &Check{
 		Name:    shared.Name,
 		Kind:    kind.Scheme,
-		Target:  secrets.Mask(target.Masked()),
+		Target:  CleanText(secrets.Mask(target.Masked())),
 		Policy:  shared.policy(),
 		Impact:  Impact(shared.Impact),
 		Groups:  shared.Groups,
@@ -102,34 +103,41 @@ func (r *Registry) Build(spec Spec) (*Check, error) {
 		ID:      identity(target, options),
 	}
 	if c.Name == "" {
-		c.Name = target.defaultName()
+		c.Name = cmp.Or(cleanName(known.Mask(target.defaultName())), kind.Scheme)
 	}
 	return c, nil
 }
 
-// split separates a URL's target from its options.
+// hidesPassword reports whether what looks like options in a URL may be the end
+// of a password that holds a ?, # or &: an @ follows, or one option is a secret.
+func hidesPassword(rest string, inURL []Option) bool {
+	i := strings.IndexAny(rest, "?#")
+	return i >= 0 && strings.Contains(rest[i:], "@") ||
+		slices.ContainsFunc(inURL, func(o Option) bool { return SecretName(o.Name) })
+}
+
+// split separates a URL's target from its options. After an error it returns
+// what could be read.
 func (k Kind) split(rest string) (Target, []Option, error) {
 	if k.Opaque {
-		opaque, opts, _ := strings.Cut(rest, " #")
-		options, err := ParseOptions(opts)
+		opaque, text, _ := strings.Cut(rest, " #")
+		options, err := ParseOptions(strings.TrimSpace(text))
 		return Target{Scheme: k.Scheme, Opaque: opaque}, options, err
 	}
+	var errs errorList
 	rest, fragment, _ := strings.Cut(rest, "#")
 	options, err := ParseOptions(fragment)
-	if err != nil {
-		return Target{}, nil, err
-	}
+	errs.add(err)
 	if !k.KeepsQuery {
 		var query string
 		rest, query, _ = strings.Cut(rest, "?")
 		fromQuery, err := ParseOptions(query)
-		if err != nil {
-			return Target{}, nil, err
-		}
+		errs.add(err)
 		options = override(fromQuery, options)
 	}
 	u, err := parseURL(k.Scheme + ":" + rest)
-	return Target{Scheme: k.Scheme, URL: u}, options, err
+	errs.add(err)
+	return Target{Scheme: k.Scheme, URL: u}, options, errs.join()
 }
 
 // override returns base with the options of over in place of those of the same
@@ -142,20 +150,36 @@ func override(base, over []Option) []Option {
 }
 
 // setOptions stores the kind's own options in config. An option that neither
-// the kind nor every check has is an error.
-func (k Kind) setOptions(config Config, options []Option) error {
+// the kind nor every check has is an error. It is not named if it may be a part
+// of a password, which secretive says of those in the URL, and resembles no
+// option.
+func (k Kind) setOptions(config Config, options []Option, secretive bool) error {
 	var errs errorList
+	hidden := false
 	v := reflect.ValueOf(config).Elem()
 	for _, o := range options {
 		f, ok := k.field(o.Name)
 		if ok {
-			errs.add(f.set(v.FieldByIndex(f.index), o))
+			errs.add(f.setOption(v.FieldByIndex(f.index), o))
 			continue
 		}
-		if !slices.ContainsFunc(commonFields, func(f field) bool { return f.name == o.Name }) {
-			names := k.optionNames()
-			errs.option(o.Name, "%s has no such option%s (it has: %s)", k.Scheme, DidYouMean(o.Name, names), strings.Join(names, ", "))
+		if slices.ContainsFunc(commonFields, func(f field) bool { return f.name == o.Name }) {
+			continue
 		}
+		name := CleanText(o.Name)
+		if name == "" {
+			errs.option("url", "an option without a name; write NAME=VALUE")
+			continue
+		}
+		names := k.optionNames()
+		if secretive && Nearest(o.Name, names) == "" {
+			hidden = true
+			continue
+		}
+		errs.option(name, "%s has no such option%s (it has: %s)", k.Scheme, DidYouMean(o.Name, names), strings.Join(names, ", "))
+	}
+	if hidden {
+		errs.option("url", "what follows the first ? or # has more than options of %s (it has: %s); in a user name, password or other value, write %%3F for ?, %%23 for # and %%26 for &", k.Scheme, strings.Join(k.optionNames(), ", "))
 	}
 	return errs.join()
 }
@@ -181,17 +205,22 @@ func commonOptions(spec Spec, options []Option) (common, error) {
 	given := map[string]bool{}
 	for _, o := range options {
 		for _, f := range commonFields {
-			if f.name == o.Name {
-				given[o.Name] = true
-				errs.add(f.set(v.FieldByIndex(f.index), o))
+			if f.name != o.Name {
+				continue
+			}
+			given[o.Name] = true
+			err := f.setOption(v.FieldByIndex(f.index), o)
+			errs.add(err)
+			if err != nil && o.Name == "interval" {
+				c.Interval = MaxInterval // what contradicts it is not known
 			}
 		}
 	}
 	// A short interval brings the defaults that it contradicts down with it.
-	if !given["timeout"] && c.Interval > 0 {
+	if !given["timeout"] && c.Interval >= MinInterval {
 		c.Timeout = min(c.Timeout, c.Interval)
 	}
-	if !given["recheck"] && c.Interval > 0 {
+	if !given["recheck"] && c.Interval >= MinInterval {
 		c.Recheck = min(c.Recheck, c.Interval)
 	}
 	errs.addNew(c.policy().Validate())
@@ -224,16 +253,25 @@ func (c common) validate(named bool) error {
 	return errs.join()
 }
 
-// secretsOf gathers what must not be shown of a check.
+// secretsOf gathers what must not be shown of a check. What the URL and the
+// kind's options hold is left out when it is also a part of the URL that is
+// shown: masking the user name everywhere would tell that the password is the
+// same.
 func (k Kind) secretsOf(config Config, target Target, known Secrets, options []Option) Secrets {
-	secrets := known.Add().Add(target.secrets()...)
+	var own []string
+	own = append(own, target.secrets()...)
 	v := reflect.ValueOf(config).Elem()
 	for _, f := range k.fields {
-		secrets = secrets.Add(f.secretsIn(v.FieldByIndex(f.index))...)
+		own = append(own, f.secretsIn(v.FieldByIndex(f.index))...)
 	}
+	own = slices.DeleteFunc(own, target.shows)
+	secrets := known.Add(own...)
 	for _, o := range options {
 		if o.Secret {
 			secrets = secrets.Add(o.Values...)
+			for _, pair := range o.Pairs {
+				secrets = secrets.Add(pair[1])
+			}
 		}
 	}
 	return secrets
@@ -265,11 +303,22 @@ func identity(target Target, options []Option) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// maskErrors masks secrets in the messages of err's option errors.
-func maskErrors(err error, secrets Secrets) error {
+// maskErrors masks secrets in err's option errors. A secret too short to be
+// masked makes for a message of its own.
+func maskErrors(err error, secrets Secrets, options []Option) error {
 	var masked []error
 	for _, e := range OptionErrors(err) {
-		masked = append(masked, &OptionError{Option: e.Option, Msg: secrets.Mask(e.Msg)})
+		msg := secrets.Mask(e.Msg)
+		for _, o := range options {
+			if o.Secret && o.Name == e.Option && slices.ContainsFunc(o.Values, isShort) {
+				msg = "its value, which is not shown, is not right"
+			}
+		}
+		masked = append(masked, &OptionError{Option: secrets.Mask(e.Option), Msg: msg})
 	}
 	return errors.Join(masked...)
 }
+
+// isShort reports whether a secret may be shown in a form too short to be
+// masked.
+func isShort(secret string) bool { return secret != "" && len(CleanText(secret)) < minSecret }

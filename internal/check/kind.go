@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -87,8 +88,8 @@ type Registry struct {
 	kinds map[string]Kind
 }
 
-// NewRegistry makes a registry of kinds. Two of the same scheme are an error.
-// A zero env is usable.
+// NewRegistry makes a registry of kinds. Two of the same scheme are an error,
+// and so is a kind whose scheme or options can't work. A zero env is usable.
 func NewRegistry(env Env, kinds ...Kind) (*Registry, error) {
 	if env.Dial == nil {
 		env.Dial = Dial
@@ -98,9 +99,35 @@ func NewRegistry(env Env, kinds ...Kind) (*Registry, error) {
 		if _, ok := r.kinds[k.Scheme]; ok {
 			return nil, fmt.Errorf("kind %q is registered twice", k.Scheme)
 		}
+		if err := k.validate(); err != nil {
+			return nil, fmt.Errorf("kind %q: %w", k.Scheme, err)
+		}
 		r.kinds[k.Scheme] = k
 	}
 	return r, nil
+}
+
+// validate reports what would not work with the kind, whatever its options.
+func (k Kind) validate() error {
+	if scheme, rest, ok := SplitScheme(k.Scheme + ":"); !ok || rest != "" || scheme != k.Scheme {
+		return errors.New("the scheme is not that of a URL in lower case")
+	}
+	seen := map[string]bool{"url": true}
+	for _, f := range commonFields {
+		seen[f.name] = true
+	}
+	for _, f := range k.fields {
+		switch {
+		case !optionName.MatchString(f.name):
+			return fmt.Errorf("option %q: the name is not of a-z, 0-9 and _", f.name)
+		case seen[f.name]:
+			return fmt.Errorf("option %q: there is another of that name", f.name)
+		case !f.supported():
+			return fmt.Errorf("option %q: an option can't be of type %v", f.name, f.typ)
+		}
+		seen[f.name] = true
+	}
+	return nil
 }
 
 // Kind returns the kind with the scheme.
@@ -127,15 +154,25 @@ func (r *Registry) lookUp(raw string) (k Kind, rest string, err error) {
 	}
 	k, ok = r.kinds[scheme]
 	if !ok {
-		return Kind{}, "", OptionErrorf("url", "unknown kind of check %q%s (known: %s)", scheme, DidYouMean(scheme, r.Schemes()), strings.Join(r.Schemes(), ", "))
+		return Kind{}, "", OptionErrorf("url", "unknown kind of check %q%s (known: %s)", CleanText(scheme), DidYouMean(scheme, r.Schemes()), strings.Join(r.Schemes(), ", "))
 	}
 	return k, rest, nil
 }
 
-// firstPart returns as much of a text as can't hold a password.
+// firstPart returns as much of a text without a scheme as can't hold a secret:
+// the first word, without what stands before an @ and after a ? or #.
 func firstPart(raw string) string {
-	if i := strings.LastIndexByte(raw, '@'); i >= 0 {
-		return Masked + raw[i:]
+	word, _, _ := strings.Cut(raw, " ")
+	at := strings.LastIndexByte(raw, '@')
+	end := strings.IndexAny(word, "?#")
+	switch {
+	case at >= len(word) || end >= 0 && at > end:
+		return Masked // what belongs to a password can't be told
+	case end >= 0:
+		word = word[:end]
 	}
-	return raw
+	if at >= 0 {
+		return Masked + word[at:]
+	}
+	return maskWords(word)
 }

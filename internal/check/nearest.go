@@ -5,7 +5,7 @@ import "strings"
 // Nearest returns the candidate that word was most likely meant to be, or ""
 // when none is near.
 func Nearest(word string, candidates []string) string {
-	best, bestDistance := "", len(word)/2+1
+	best, bestDistance := "", min(len(word), longest)/2+1
 	for _, c := range candidates {
 		d := distance(strings.ToLower(word), strings.ToLower(c))
 		if d < bestDistance {
@@ -23,10 +23,12 @@ func DidYouMean(word string, candidates []string) string {
 	return ""
 }
 
+// longest is how many bytes of a word are compared.
+const longest = 64
+
 // distance is the Levenshtein distance, where swapping two neighbours costs
 // one as well, for that is how fingers err.
 func distance(a, b string) int {
-	const longest = 64
 	a, b = a[:min(len(a), longest)], b[:min(len(b), longest)]
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

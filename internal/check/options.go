@@ -3,8 +3,10 @@ package check
 import (
 	"encoding"
 	"fmt"
+	"math"
 	"net/url"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,7 +43,10 @@ func ParseOptions(text string) ([]Option, error) {
 		}
 		decoded, err := url.PathUnescape(value)
 		if err != nil {
-			return nil, OptionErrorf(CleanText(name), "a %% that is not followed by two hexadecimal digits; write %%25 for %%")
+			if !optionName.MatchString(name) {
+				name = "url" // it may be a part of a password
+			}
+			return nil, OptionErrorf(name, "a %% that is not followed by two hexadecimal digits; write %%25 for %%")
 		}
 		if i := slices.IndexFunc(opts, func(o Option) bool { return o.Name == name }); i >= 0 {
 			opts[i].Values = append(opts[i].Values, decoded)
@@ -51,6 +56,8 @@ func ParseOptions(text string) ([]Option, error) {
 	}
 	return opts, nil
 }
+
+var optionName = regexp.MustCompile(`^[a-z0-9_]+$`)
 
 // field is one option of a config struct.
 type field struct {
@@ -93,6 +100,16 @@ var (
 	unmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
 	secretType      = reflect.TypeFor[Secret]()
 )
+
+// setOption stores the option's value in the field v. Its error never holds a
+// secret value.
+func (f field) setOption(v reflect.Value, o Option) error {
+	err := f.set(v, o)
+	if err != nil && o.Secret {
+		return OptionErrorf(f.name, "its value, which is not shown, is not %s", f.wants())
+	}
+	return err
+}
 
 // set stores the option's value in the field v.
 func (f field) set(v reflect.Value, o Option) error {
@@ -154,7 +171,7 @@ func (f field) setScalar(v reflect.Value, text string) error {
 		v.SetInt(n)
 	case v.CanFloat():
 		x, err := strconv.ParseFloat(text, 64)
-		if err != nil {
+		if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
 			return wrong()
 		}
 		v.SetFloat(x)
@@ -164,13 +181,34 @@ func (f field) setScalar(v reflect.Value, text string) error {
 	return nil
 }
 
+// supported reports whether the field's type is one that an option can have: a
+// string, bool, int, float or duration, a list of strings, a map of strings, or
+// a type that reads itself from text.
+func (f field) supported() bool {
+	if reflect.PointerTo(f.typ).Implements(unmarshalerType) {
+		return true
+	}
+	switch kind := f.typ.Kind(); kind {
+	case reflect.String, reflect.Bool, reflect.Float32, reflect.Float64:
+		return true
+	case reflect.Slice:
+		return f.typ.Elem().Kind() == reflect.String
+	case reflect.Map:
+		return f.typ.Key() == reflect.TypeFor[string]() && f.typ.Elem().Kind() == reflect.String
+	default:
+		return kind >= reflect.Int && kind <= reflect.Int64
+	}
+}
+
 func (f field) setMap(v reflect.Value, o Option) error {
 	pairs := o.Pairs
 	if !o.IsMap {
 		for _, value := range o.Values {
 			i := strings.IndexAny(value, "=:")
 			if i < 1 {
-				return OptionErrorf(f.name, "%q is not a name and a value; give NAME=VALUE", CleanText(value))
+				// What follows the first word may be a token.
+				word, _, _ := strings.Cut(strings.TrimSpace(value), " ")
+				return OptionErrorf(f.name, "%q is not a name and a value; give NAME=VALUE", CleanText(word))
 			}
 			pairs = append(pairs, [2]string{strings.TrimSpace(value[:i]), strings.TrimSpace(value[i+1:])})
 		}
@@ -190,6 +228,8 @@ func (f field) setMap(v reflect.Value, o Option) error {
 // wants says in words what the field takes.
 func (f field) wants() string {
 	switch {
+	case reflect.PointerTo(f.typ).Implements(unmarshalerType):
+		return "one value"
 	case f.typ == durationType:
 		return "a duration such as 500ms, 5s or 1h"
 	case f.typ.Kind() == reflect.Bool:
@@ -200,17 +240,18 @@ func (f field) wants() string {
 		return "a list"
 	case f.typ.Kind() >= reflect.Int && f.typ.Kind() <= reflect.Int64:
 		return "a whole number"
-	case f.typ.Kind() == reflect.Float64:
+	case f.typ.Kind() == reflect.Float32, f.typ.Kind() == reflect.Float64:
 		return "a number"
 	default:
 		return "one value"
 	}
 }
 
-// show gives the field's value as text, secrets masked.
+// show gives the field's value as text, secrets masked. The field must be
+// addressable.
 func (f field) show(v reflect.Value) string {
-	switch x := v.Interface().(type) {
-	case time.Duration:
+	switch x := v.Addr().Interface().(type) {
+	case *time.Duration:
 		return x.String()
 	case encoding.TextMarshaler:
 		text, err := x.MarshalText()
@@ -244,7 +285,7 @@ func joinMap(v reflect.Value) string {
 	var parts []string
 	for _, key := range v.MapKeys() {
 		value := fmt.Sprint(v.MapIndex(key).Interface())
-		if SecretName(key.String()) || strings.EqualFold(key.String(), "cookie") {
+		if SecretName(key.String()) {
 			value = Masked
 		}
 		parts = append(parts, key.String()+"="+value)
@@ -253,16 +294,30 @@ func joinMap(v reflect.Value) string {
 	return strings.Join(parts, ",")
 }
 
-// secretsIn returns the values of the field that must not be shown.
+// secretsIn returns what of the field's value must not be shown: all of a
+// secret, a map's values whose names speak of secrets, and the passwords of
+// URLs anywhere.
 func (f field) secretsIn(v reflect.Value) []string {
-	var values []string
 	if f.typ == secretType {
-		values = append(values, v.Interface().(Secret).Reveal())
+		return []string{v.Interface().(Secret).Reveal()}
 	}
-	if v.Kind() == reflect.Map {
+	var values []string
+	switch v.Kind() {
+	case reflect.String:
+		values = urlPasswords(v.String())
+	case reflect.Slice:
+		for i := range v.Len() {
+			if text := v.Index(i); text.Kind() == reflect.String {
+				values = append(values, urlPasswords(text.String())...)
+			}
+		}
+	case reflect.Map:
 		for _, key := range v.MapKeys() {
-			if SecretName(key.String()) || strings.EqualFold(key.String(), "cookie") {
-				values = append(values, fmt.Sprint(v.MapIndex(key).Interface()))
+			value := fmt.Sprint(v.MapIndex(key).Interface())
+			if SecretName(key.String()) {
+				values = append(values, value)
+			} else {
+				values = append(values, urlPasswords(value)...)
 			}
 		}
 	}
@@ -276,8 +331,11 @@ func ParseDuration(text string) (time.Duration, error) {
 	if err == nil {
 		return d, nil
 	}
-	if _, numErr := strconv.ParseFloat(text, 64); numErr == nil {
+	if plainNumber.MatchString(text) {
 		return 0, fmt.Errorf("%q has no unit; write %ss for seconds, %sms for milliseconds", text, text, text)
 	}
 	return 0, fmt.Errorf("%q is not a duration; write one such as 500ms, 5s or 1h", CleanText(text))
 }
+
+// plainNumber matches what is a duration but for its unit.
+var plainNumber = regexp.MustCompile(`^[+-]?([0-9]{1,18}(\.[0-9]{0,18})?|\.[0-9]{1,18})$`)

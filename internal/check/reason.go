@@ -2,14 +2,14 @@ package check
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -38,6 +38,7 @@ const (
 	ReasonExit        Reason = "exit"        // a command ended with a bad status
 	ReasonExec        Reason = "exec"        // a command could not be run
 	ReasonMissing     Reason = "missing"     // a file, name or object is not there
+	ReasonPresent     Reason = "present"     // a file is there that should not be
 	ReasonPermission  Reason = "permission"  // hale may not look at it
 	ReasonAge         Reason = "age"         // too old
 	ReasonSize        Reason = "size"        // too small or too large
@@ -115,24 +116,21 @@ func isTimeout(err error) bool {
 	return ok && n.Timeout()
 }
 
+// isTLS reports whether err comes from a TLS handshake. The errors of the
+// crypto packages are of many types, some of them not exported; all begin with
+// the package's name, and alerts are "remote error: tls: …".
 func isTLS(err error) bool {
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return true
+	for err != nil {
+		text := err.Error()
+		if strings.HasPrefix(text, "tls: ") || strings.HasPrefix(text, "x509: ") {
+			return true
+		}
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			return slices.ContainsFunc(joined.Unwrap(), isTLS)
+		}
+		err = errors.Unwrap(err)
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[tls.AlertError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return true
-	}
-	_, ok := errors.AsType[x509.CertificateInvalidError](err)
-	return ok
+	return false
 }
 
 var knownErrors = []struct {
@@ -142,9 +140,12 @@ var knownErrors = []struct {
 	{context.Canceled, ReasonCanceled},
 	{syscall.ECONNREFUSED, ReasonRefused},
 	{syscall.ECONNRESET, ReasonReset},
+	{syscall.ECONNABORTED, ReasonReset},
 	{syscall.EPIPE, ReasonReset},
 	{syscall.EHOSTUNREACH, ReasonUnreachable},
+	{syscall.EHOSTDOWN, ReasonUnreachable},
 	{syscall.ENETUNREACH, ReasonUnreachable},
+	{syscall.ENETDOWN, ReasonUnreachable},
 	{syscall.EADDRNOTAVAIL, ReasonUnreachable},
 	{io.EOF, ReasonClosed},
 	{io.ErrUnexpectedEOF, ReasonClosed},

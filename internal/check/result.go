@@ -1,6 +1,7 @@
 package check
 
 import (
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -26,15 +27,21 @@ type Result struct {
 // NewResult makes a result fit to be kept and shown: one line of printable
 // text, at most [MaxText] bytes, and none of the secrets.
 func NewResult(at time.Time, took time.Duration, note string, err error, secrets Secrets) Result {
-	r := Result{At: at, Took: took, Note: CleanText(secrets.Mask(note))}
+	r := Result{At: at, Took: took, Note: fit(note, secrets)}
 	if err != nil {
 		r.Err = &Error{
 			Reason:  ReasonOf(err),
 			Warning: IsWarning(err),
-			err:     shown(CleanText(secrets.Mask(err.Error()))),
+			err:     shown(fit(err.Error(), secrets)),
 		}
 	}
 	return r
+}
+
+// fit masks twice: before the text is cut, which could leave a part of a secret,
+// and after it is cleaned, which could put one together.
+func fit(text string, secrets Secrets) string {
+	return secrets.Mask(CleanText(secrets.Mask(text)))
 }
 
 // shown is an error that is nothing but its cleaned text, so that nobody can
@@ -59,11 +66,20 @@ func (r Result) Text() string {
 }
 
 // CleanText makes text from anywhere fit for a line in a terminal, a log or a
-// page: control characters and line breaks become spaces, invalid UTF-8 is
-// replaced, runs of spaces are folded, and the length is bounded.
+// page: colours and other terminal sequences go, control characters and line
+// breaks become spaces, invalid UTF-8 is replaced, runs of spaces are folded,
+// and the length is at most [MaxText].
 func CleanText(s string) string {
-	if len(s) > 4*MaxText {
-		s = s[:4*MaxText]
+	cut := len(s) > 4*MaxText
+	if cut {
+		end := 4 * MaxText
+		for end > 0 && !utf8.RuneStart(s[end]) {
+			end--
+		}
+		s = s[:end]
+	}
+	if strings.Contains(s, "\x1b") {
+		s = terminalSequence.ReplaceAllLiteralString(s, "")
 	}
 	var b strings.Builder
 	space := false
@@ -72,15 +88,25 @@ func CleanText(s string) string {
 			space = b.Len() > 0
 			continue
 		}
+		if b.Len()+len(" ")+utf8.RuneLen(r) > MaxText-len(ellipsis) {
+			cut = true
+			break
+		}
 		if space {
 			b.WriteByte(' ')
 			space = false
 		}
-		if b.Len()+utf8.RuneLen(r) > MaxText-len("…") {
-			b.WriteString("…")
-			break
-		}
 		b.WriteRune(r)
+	}
+	if cut {
+		b.WriteString(ellipsis)
 	}
 	return b.String()
 }
+
+// ellipsis stands for what was cut off.
+const ellipsis = "…"
+
+// terminalSequence matches control sequences (CSI) and commands (OSC) of
+// terminals: ECMA-48, and xterm's for what sets its title.
+var terminalSequence = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(\x07|\x1b\\\\)?")

@@ -14,7 +14,7 @@ var errTimeout = errors.New("timeout")
 // Run runs the check once, in the calling goroutine, and blocks until its
 // Checker returns, which is soon after the check's timeout or the end of ctx.
 // It sets the timeout, measures, and turns a panic into a failure; onPanic, if
-// not nil, is given the panic's value and stack.
+// not nil, is given the panic's value, as text without secrets, and stack.
 //
 // A Checker that breaks its contract and does not return keeps Run from
 // returning too: who must have an answer in time guards against that.
@@ -39,7 +39,7 @@ func (c *Check) guarded(ctx context.Context, onPanic func(any, []byte)) (note st
 		if v := recover(); v != nil {
 			note, err = "", Failf(ReasonPanic, "hale has a bug: the %s check panicked: %v", c.Kind, v)
 			if onPanic != nil {
-				onPanic(v, debug.Stack())
+				onPanic(c.Secrets.Mask(fmt.Sprint(v)), debug.Stack())
 			}
 		}
 	}()

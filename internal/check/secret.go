@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -50,31 +51,39 @@ const minSecret = 4
 // Secrets are texts to be masked wherever they occur.
 type Secrets []string
 
-// Add returns the secrets with more of them; short and double ones are left out.
+// Add returns the secrets with more of them, each in the forms that a URL, %q
+// and [CleanText] give it; short and double ones are left out.
 func (s Secrets) Add(values ...string) Secrets {
+	all := slices.Clone(s)
 	for _, v := range values {
-		for _, form := range []string{v, url.QueryEscape(v), url.PathEscape(v)} {
-			if len(form) >= minSecret && !slices.Contains(s, form) {
-				s = append(slices.Clip(s), form)
+		quoted := strconv.Quote(v)
+		for _, form := range []string{v, url.QueryEscape(v), url.PathEscape(v), quoted[1 : len(quoted)-1], CleanText(v)} {
+			if len(form) >= minSecret && !slices.Contains(all, form) {
+				all = append(all, form)
 			}
 		}
 	}
 	// The longest first, so that no part of it is left when another secret is
 	// contained in it.
-	slices.SortFunc(s, func(a, b string) int { return len(b) - len(a) })
-	return s
+	slices.SortStableFunc(all, func(a, b string) int { return len(b) - len(a) })
+	return all
 }
 
 // Mask returns text with every secret in it replaced.
 func (s Secrets) Mask(text string) string {
 	for _, secret := range s {
+		if secret == "" {
+			continue // it would be found between all characters
+		}
 		text = strings.ReplaceAll(text, secret, Masked)
 	}
 	return text
 }
 
-var secretName = regexp.MustCompile(`(?i)pass|pwd|secret|token|api_?key|access_?key|private_?key|credential|signature|^auth|^sig$|^key$`)
+var secretName = regexp.MustCompile(`(?i)pass|pwd|secret|token|credential|signature|authorization|cookie|bearer|jwt` +
+	`|(api|access|private)[-_]?key|(^|[-_])auth|(^|[-_])(sig|key|pw)$`)
 
 // SecretName reports whether a value of this name is likely a secret: the name
-// of an environment variable, a query parameter or a command line flag.
+// of an environment variable, a header, a query parameter or a command line
+// flag.
 func SecretName(name string) bool { return secretName.MatchString(name) }

@@ -1,10 +1,12 @@
 package check
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -39,7 +41,7 @@ func (t Target) Host(fallback int) (host string, port int, err error) {
 	}
 	port, err = strconv.Atoi(text)
 	if err != nil || port < 1 || port > 65535 {
-		return "", 0, OptionErrorf("url", "port %s is out of range; a port is a number from 1 to 65535", text)
+		return "", 0, OptionErrorf("url", "port %s is out of range; a port is a number from 1 to 65535", CleanText(text))
 	}
 	return host, port, nil
 }
@@ -60,8 +62,8 @@ func isNumber(s string) bool {
 }
 
 // Masked returns the target as people may see it: without the password, and
-// without the values of query parameters and command line flags whose names
-// speak of secrets.
+// without the values of query parameters, variables and command line flags
+// whose names speak of secrets, and passwords of URLs in them.
 func (t Target) Masked() string {
 	if t.URL == nil {
 		return t.Scheme + ":" + maskWords(t.Opaque)
@@ -71,7 +73,12 @@ func (t Target) Masked() string {
 	b.WriteString(t.Scheme)
 	b.WriteByte(':')
 	if u.Opaque != "" {
-		b.WriteString(u.Opaque)
+		hidden := hiddenOpaque(u.Opaque)
+		b.WriteString(u.Opaque[:hidden.start])
+		if hidden.end > hidden.start {
+			b.WriteString(Masked)
+		}
+		b.WriteString(u.Opaque[hidden.end:])
 		return b.String()
 	}
 	if u.Host != "" || u.User != nil || t.Scheme != "file" || u.Path != "" {
@@ -85,66 +92,98 @@ func (t Target) Masked() string {
 		b.WriteByte('@')
 	}
 	b.WriteString(u.Host)
-	b.WriteString(u.EscapedPath())
+	b.WriteString(t.shownPath())
 	if u.RawQuery != "" {
 		b.WriteString("?" + maskQuery(u.RawQuery))
 	}
 	return b.String()
 }
 
+// hiddenOpaque returns the part that is not shown of what follows a scheme
+// without slashes: what stands before an @, or after a colon and is no port, was
+// perhaps meant as a password.
+func hiddenOpaque(opaque string) span {
+	if i := strings.LastIndexByte(opaque, '@'); i >= 0 {
+		return span{0, i}
+	}
+	if host, port, found := strings.Cut(opaque, ":"); found && !isNumber(port) {
+		return span{len(host) + 1, len(opaque)}
+	}
+	return span{}
+}
+
+// shownPath is the path as people may see it. Without a user, and with an @ in
+// the path, what was taken for a port was perhaps the start of a password that
+// holds a slash, as in redis://:12/34@host.
+func (t Target) shownPath() string {
+	path := t.URL.EscapedPath()
+	if hidden := t.hiddenPath(path); hidden != "" {
+		return "/" + Masked + path[1+len(hidden):]
+	}
+	return path
+}
+
+// hiddenPath returns the part of a path that is not shown.
+func (t Target) hiddenPath(path string) string {
+	i := strings.LastIndexByte(path, '@')
+	if port := strings.LastIndexByte(t.URL.Host, ':'); i < 1 || t.URL.User != nil || port <= strings.LastIndexByte(t.URL.Host, ']') {
+		return ""
+	}
+	return path[1:i]
+}
+
 func maskQuery(query string) string {
 	pairs := strings.Split(query, "&")
 	for i, pair := range pairs {
-		if name, _, ok := strings.Cut(pair, "="); ok && SecretName(name) {
+		name, value, _ := strings.Cut(pair, "=")
+		if len(querySecrets(name, value)) > 0 {
 			pairs[i] = name + "=" + Masked
 		}
 	}
 	return strings.Join(pairs, "&")
 }
 
-var commandWord = regexp.MustCompile(`("[^"]*"|'[^']*'|[^\s"']+)+`)
-
-// maskWords masks the values of flags and assignments such as --password x,
-// --token=x or TOKEN=x.
-func maskWords(line string) string {
-	return Secrets(nil).Add(secretWords(line)...).Mask(line)
-}
-
-// secretWords returns the values that maskWords masks.
-func secretWords(line string) []string {
-	var values []string
-	next := false
-	for _, word := range commandWord.FindAllString(line, -1) {
-		name, value, assigned := strings.Cut(word, "=")
-		flag := strings.HasPrefix(word, "-")
-		switch {
-		case next:
-			values = append(values, strings.Trim(word, `"'`))
-			next = false
-		case assigned && SecretName(strings.TrimLeft(name, "-")):
-			values = append(values, strings.Trim(value, `"'`))
-		case flag && !assigned && SecretName(strings.TrimLeft(name, "-")):
-			next = true
-		}
+// querySecrets returns what of a query's parameter must not be shown, as it is
+// written and decoded.
+func querySecrets(name, value string) []string {
+	if value == "" {
+		return nil
 	}
-	return values
+	decoded := value
+	if d, err := url.QueryUnescape(value); err == nil {
+		decoded = d
+	}
+	if d, err := url.QueryUnescape(name); err == nil {
+		name = d
+	}
+	if SecretName(name) {
+		return []string{value, decoded}
+	}
+	return urlPasswords(decoded)
 }
 
 // secrets returns what of the target must not be shown.
-func (t Target) secrets() Secrets {
-	var s Secrets
+func (t Target) secrets() []string {
 	if t.URL == nil {
-		return s.Add(secretWords(t.Opaque)...)
+		return secretWords(t.Opaque)
 	}
+	var s []string
 	if password, ok := t.URL.User.Password(); ok {
-		s = s.Add(password)
+		s = append(s, password)
 	}
-	for name, values := range t.URL.Query() {
-		if SecretName(name) {
-			s = s.Add(values...)
-		}
+	s = append(s, hiddenOpaque(t.URL.Opaque).in(t.URL.Opaque), t.hiddenPath(t.URL.EscapedPath()), t.hiddenPath(t.URL.Path))
+	for pair := range strings.SplitSeq(t.URL.RawQuery, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		s = append(s, querySecrets(name, value)...)
 	}
 	return s
+}
+
+// shows reports whether a text is, by itself, a part of the URL that [Masked]
+// shows.
+func (t Target) shows(text string) bool {
+	return t.URL != nil && (text == t.Scheme || text == t.URL.User.Username() || text == t.URL.Hostname() ||
+		slices.Contains(strings.Split(t.URL.Path, "/"), text))
 }
 
 var schemeStart = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
@@ -165,29 +204,26 @@ func parseURL(raw string) (*url.URL, error) {
 	if err == nil {
 		return u, nil
 	}
-	why := err
-	if e, ok := err.(*url.Error); ok {
-		why = e.Err
+	if _, ok := errors.AsType[url.InvalidHostError](err); ok {
+		return nil, OptionErrorf("url", "not a URL: invalid character … in host name")
 	}
-	reason := why.Error()
+	reason := err.Error()
 	switch {
 	case strings.Contains(reason, "invalid port"):
 		return nil, OptionErrorf("url", "the port is not a number; a port is a number from 1 to 65535 (a special character in a password is written %%XX, such as %%40 for @)")
 	case strings.Contains(reason, "invalid userinfo"), strings.Contains(reason, "invalid URL escape"):
 		return nil, OptionErrorf("url", "a special character in the user name, password or path is not encoded; write %%40 for @, %%23 for #, %%2F for /, %%3A for :, %%25 for %%")
+	case strings.Contains(reason, "control character"):
+		return nil, OptionErrorf("url", "has a control character, such as a line break or a tab; take it out, or write it %%XX")
 	default:
-		return nil, OptionErrorf("url", "not a URL: %s", CleanText(stripQuoted(reason)))
+		return nil, OptionErrorf("url", "the host is not one; write a name, an IPv4 address, or an IPv6 address in brackets such as [::1]")
 	}
 }
-
-var quoted = regexp.MustCompile(`"[^"]*"`)
-
-func stripQuoted(s string) string { return quoted.ReplaceAllString(s, "…") }
 
 // defaultName makes a name for a check that was given none.
 func (t Target) defaultName() string {
 	if t.URL == nil {
-		word, _, _ := strings.Cut(strings.TrimSpace(t.Opaque), " ")
+		word, _, _ := strings.Cut(strings.TrimSpace(maskWords(t.Opaque)), " ")
 		return cleanName(fmt.Sprintf("%s-%s", t.Scheme, word[strings.LastIndexByte(word, '/')+1:]))
 	}
 	parts := []string{t.Scheme}
@@ -199,7 +235,11 @@ func (t Target) defaultName() string {
 	if port := t.URL.Port(); port != "" {
 		parts = append(parts, port)
 	}
-	if path := strings.Trim(t.URL.Path, "/"); path != "" {
+	path := t.URL.Path
+	if shown := t.shownPath(); shown != t.URL.EscapedPath() {
+		path = shown
+	}
+	if path = strings.Trim(path, "/"); path != "" {
 		parts = append(parts, path)
 	}
 	return cleanName(strings.Join(parts, "-"))

@@ -10,19 +10,12 @@ import (
 // build makes the checks of the drafts, and reports what is wrong with them.
 func (l *loader) build() {
 	for _, d := range l.drafts {
-		c, err := l.registry.Build(check.Spec{
-			Name: d.name, URL: d.url, Options: d.specOptions(l.defaults.options),
-			Policy: l.defaults.policy, Secrets: d.secrets,
-		})
-		faults := check.OptionErrors(err)
-		if len(faults) > 0 && !slices.ContainsFunc(faults, d.isBeside) {
-			faults = append(faults, l.besides(d)...)
-		}
+		c, faults := l.buildOne(d)
 		for _, f := range faults {
 			at, path := l.where(d, f.Option)
-			l.fail(at, d.secrets.Mask(path), "%s", d.secrets.Mask(f.Msg))
+			l.fail(at, path, "%s", hide(f.Msg, d.secrets))
 		}
-		if err == nil {
+		if len(faults) == 0 {
 			d.built = c
 		}
 	}
@@ -34,23 +27,58 @@ func (l *loader) build() {
 	}
 }
 
+// buildOne makes the check of a draft. It is nil when there is a fault,
+// reported before or returned.
+func (l *loader) buildOne(d *draft) (*check.Check, []*check.OptionError) {
+	if d.url == "" {
+		return nil, l.besides(d)
+	}
+	c, err := l.registry.Build(check.Spec{
+		Name: d.name, URL: d.url, Options: d.specOptions(l.defaults.options),
+		Policy: d.policy(l.defaults.policy), Secrets: d.secrets,
+	})
+	if err == nil {
+		l.clearName(d, c)
+		return c, nil
+	}
+	faults := check.OptionErrors(err)
+	if len(d.flawed) > 0 {
+		// That an option is missing may be because it was left out.
+		faults = slices.DeleteFunc(faults, func(f *check.OptionError) bool {
+			return f.Option != "url" && f.Option != "name" && !d.isBeside(f) && !slices.Contains(d.urlOptions, f.Option)
+		})
+	}
+	return nil, faults
+}
+
+// clearName keeps secrets out of a name that is made of the URL.
+func (l *loader) clearName(d *draft, c *check.Check) {
+	if d.url == d.safeURL || d.named() {
+		return
+	}
+	safe, err := l.registry.Build(check.Spec{URL: d.safeURL, Policy: l.defaults.policy})
+	if err != nil {
+		c.Name = c.Kind
+		return
+	}
+	c.Name = safe.Name
+}
+
 // isBeside reports whether a fault is in an option beside the draft's URL.
 func (d *draft) isBeside(f *check.OptionError) bool {
 	_, beside := d.optionAt[f.Option]
 	return beside
 }
 
-// besides returns the faults of the options beside a URL that is itself at
-// fault, which may have kept them from being looked at.
+// besides returns the faults of the options beside a URL that is at fault.
 func (l *loader) besides(d *draft) []*check.OptionError {
-	scheme, _, _ := check.SplitScheme(d.url)
-	if len(d.options) == 0 {
+	if _, known := l.registry.Kind(d.scheme); !known || len(d.options) == 0 {
 		return nil
 	}
 	// This can be parsed, and its port is refused: what the kind makes of the
 	// options together with a target is not asked.
 	_, err := l.registry.Build(check.Spec{
-		Name: d.name, URL: scheme + "://:99999999", Options: d.options, Policy: l.defaults.policy, Secrets: d.secrets,
+		Name: d.name, URL: d.scheme + "://:99999999", Options: d.options, Policy: d.policy(l.defaults.policy), Secrets: d.secrets,
 	})
 	return slices.DeleteFunc(check.OptionErrors(err), func(f *check.OptionError) bool { return !d.isBeside(f) })
 }
@@ -60,26 +88,26 @@ func (l *loader) besides(d *draft) []*check.OptionError {
 // when there is no such option; the URL that holds it; else the check.
 func (l *loader) where(d *draft, option string) (place, string) {
 	at, beside := d.optionAt[option]
+	path := join(d.path, oneLine(hide(option, d.secrets)))
 	switch {
 	case option == "url":
 		return d.urlAt, d.urlPath
 	case beside && l.known(d, option):
-		return at.value, join(d.path, option)
+		return at.value, path
 	case beside:
-		return at.key, join(d.path, option)
+		return at.key, path
 	case slices.Contains(d.urlOptions, option):
-		return d.urlAt, join(d.path, option)
+		return d.urlAt, path
 	case option == "name":
 		return d.at, d.path
 	default:
-		return d.at, join(d.path, option)
+		return d.at, path
 	}
 }
 
 // known reports whether the draft's kind has the option.
 func (l *loader) known(d *draft, option string) bool {
-	scheme, _, _ := check.SplitScheme(d.url)
-	kind, _ := l.registry.Kind(scheme)
+	kind, _ := l.registry.Kind(d.scheme)
 	named := func(o check.OptionInfo) bool { return o.Name == option }
 	return slices.ContainsFunc(check.CommonOptions(), named) || kind.Scheme != "" && slices.ContainsFunc(kind.Options(), named)
 }
@@ -94,7 +122,7 @@ func (l *loader) name() {
 		}
 		if d.name != "" && d.built.Name != d.name {
 			at, path := l.where(d, "name")
-			l.fail(at, path, "calls the check %q, but its key is its name; leave name out", d.built.Name)
+			l.fail(at, path, "calls the check %q, but its key is its name; leave name out", hide(d.built.Name, d.secrets))
 			continue
 		}
 		if !d.named() {

@@ -15,7 +15,9 @@ type draft struct {
 	at   place
 	path string
 
-	url     string
+	scheme  string // of the URL as written; "" when it can't be told
+	url     string // "" when it is at fault, which is reported
+	safeURL string // the same without secrets
 	urlAt   place
 	urlPath string
 	// urlOptions are the names of the options in the URL.
@@ -24,7 +26,9 @@ type draft struct {
 	// options are those written beside the URL.
 	options  []check.Option
 	optionAt map[string]optionPlace
-	secrets  check.Secrets
+	secrets  []string
+	// flawed are the options that are left out because they are at fault.
+	flawed []string
 
 	built *check.Check
 }
@@ -45,73 +49,69 @@ func (l *loader) readChecks(e entry) {
 		}
 		path := join(e.key, oneLine(c.key))
 		d := &draft{name: c.key, at: c.at, path: path}
-		if l.readCheck(d, c.value) {
-			l.drafts = append(l.drafts, d)
-		}
+		l.readCheck(d, c.value)
+		l.drafts = append(l.drafts, d)
 	}
 }
 
 // readCheck reads a check of the file: its URL alone, or a map.
-func (l *loader) readCheck(d *draft, n *node) bool {
+func (l *loader) readCheck(d *draft, n *node) {
 	switch {
 	case n.kind == list || n.null:
 		l.fail(n.at, d.path, "is %s; give the check's URL, or a map with url and options", n.describe())
-		return false
+		return
 	case n.kind == scalar:
-		return l.url(d, n, d.path)
+		l.url(d, n, d.path)
+		return
 	}
-	ok := true
 	given := false
 	for _, e := range n.entries {
 		path := join(d.path, oneLine(e.key))
 		if e.key == "url" {
 			given = true
-			ok = l.url(d, e.value, path) && ok
-			continue
+			l.url(d, e.value, path)
+		} else {
+			l.option(d, e, path)
 		}
-		ok = l.option(d, e, path) && ok
 	}
 	if !given {
 		l.fail(d.at, d.path, "has no url; give one, such as url: tcp://127.0.0.1:5432")
 	}
-	return ok && given
 }
 
 // commentedOption is an option that YAML takes for a comment.
 var commentedOption = regexp.MustCompile(`^#[a-z_]+=`)
 
 // url takes the draft's URL.
-func (l *loader) url(d *draft, n *node, path string) bool {
+func (l *loader) url(d *draft, n *node, path string) {
 	d.urlAt, d.urlPath = n.at, path
 	switch {
 	case n.kind != scalar:
 		l.fail(n.at, path, "is %s; give a URL such as tcp://127.0.0.1:5432", n.describe())
-		return false
+		return
 	case n.null || strings.TrimSpace(n.text) == "":
 		l.fail(n.at, path, "is empty; give a URL such as tcp://127.0.0.1:5432")
-		return false
+		return
 	case commentedOption.MatchString(n.comment):
 		l.fail(n.at, path, `what follows " #" is a comment in YAML; put the whole URL in quotes, or write the options beside it`)
-		return false
+		return
 	}
 	template := strings.TrimSpace(n.text)
-	scheme, _, _ := check.SplitScheme(template)
-	kind, _ := l.registry.Kind(scheme)
-	f := l.sources.fill(template, !kind.Opaque)
-	d.url = f.text
-	d.secrets = d.secrets.Add(f.secrets...)
+	d.scheme, _, _ = check.SplitScheme(template)
+	kind, _ := l.registry.Kind(d.scheme)
+	f := l.filler.fill(template, !kind.Opaque)
 	if !l.filled(f, n, path) {
-		return false
+		return
 	}
-	if scheme, _, _ := check.SplitScheme(d.url); len(f.secrets) > 0 {
+	d.scheme, _, _ = check.SplitScheme(f.text)
+	if _, known := l.registry.Kind(d.scheme); !known && len(f.secrets) > 0 {
 		// Its beginning may be that of a secret: it is not for showing.
-		if _, ok := l.registry.Kind(scheme); !ok {
-			l.fail(n.at, path, "is not a check's URL once %s is filled in; write KIND://HOST:PORT, such as tcp://127.0.0.1:5432", "${…}")
-			return false
-		}
+		l.fail(n.at, path, "is not a check's URL once ${…} is filled in; write KIND://HOST:PORT, such as tcp://127.0.0.1:5432")
+		return
 	}
+	d.url, d.safeURL = f.text, f.safe
+	d.secrets = append(d.secrets, f.secrets...)
 	d.urlOptions = l.optionsIn(d.url)
-	return true
 }
 
 // optionsIn returns the names of the options that a URL holds.
@@ -121,7 +121,7 @@ func (l *loader) optionsIn(url string) []string {
 	var texts []string
 	if kind.Opaque {
 		_, after, _ := strings.Cut(rest, " #")
-		texts = append(texts, after)
+		texts = append(texts, strings.TrimSpace(after))
 	} else {
 		rest, fragment, _ := strings.Cut(rest, "#")
 		texts = append(texts, fragment)
@@ -140,8 +140,9 @@ func (l *loader) optionsIn(url string) []string {
 	return names
 }
 
-// option takes an option written beside the URL.
-func (l *loader) option(d *draft, e entry, path string) bool {
+// option takes an option written beside the URL. One that is at fault is
+// reported and left out.
+func (l *loader) option(d *draft, e entry, path string) {
 	o := check.Option{Name: e.key}
 	ok := true
 	take := func(n *node, path string) string {
@@ -149,7 +150,7 @@ func (l *loader) option(d *draft, e entry, path string) bool {
 		ok = ok && good
 		if len(secrets) > 0 {
 			o.Secret = true
-			d.secrets = d.secrets.Add(secrets...)
+			d.secrets = append(d.secrets, secrets...)
 		}
 		return text
 	}
@@ -166,12 +167,15 @@ func (l *loader) option(d *draft, e entry, path string) bool {
 			o.Pairs = append(o.Pairs, [2]string{p.key, take(p.value, join(path, oneLine(p.key)))})
 		}
 	}
+	if !ok {
+		d.flawed = append(d.flawed, e.key)
+		return
+	}
 	if d.optionAt == nil {
 		d.optionAt = map[string]optionPlace{}
 	}
 	d.optionAt[e.key] = optionPlace{e.at, e.value.at}
 	d.options = append(d.options, o)
-	return ok
 }
 
 // specOptions are the options beside the URL, and those defaults that neither
@@ -184,4 +188,13 @@ func (d *draft) specOptions(defaults []check.Option) []check.Option {
 		}
 	}
 	return options
+}
+
+// policy returns what the draft's options are held against. An interval that is
+// not known contradicts nothing.
+func (d *draft) policy(defaults check.Policy) check.Policy {
+	if slices.Contains(d.flawed, "interval") {
+		defaults.Interval = check.MaxInterval
+	}
+	return defaults
 }

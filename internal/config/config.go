@@ -77,8 +77,9 @@ func Load(s Sources, r *check.Registry) (*Config, error) {
 	l.readFlags()
 	l.readArgs()
 	l.build()
-	if errs := l.errs.sorted(); len(errs) > 0 {
-		return nil, errs
+	if len(l.errs) > 0 {
+		l.errs.sort()
+		return nil, l.errs
 	}
 	return l.config, nil
 }

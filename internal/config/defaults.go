@@ -25,14 +25,14 @@ func (l *loader) readDefaults(e entry) {
 		return
 	}
 	var probe draft
-	good := true
+	faults := len(l.errs)
 	for _, o := range e.value.entries {
 		path := join(e.key, oneLine(o.key))
 		if !slices.Contains(defaultable, o.key) {
 			l.fail(o.at, path, "unknown key%s (known: %s)", check.DidYouMean(o.key, defaultable), strings.Join(defaultable, ", "))
 			continue
 		}
-		good = l.option(&probe, o, path) && good
+		l.option(&probe, o, path)
 	}
 	registry, err := check.NewRegistry(check.Env{}, check.Define("defaults", "defaults:", noOptions{}))
 	if err != nil {
@@ -40,13 +40,20 @@ func (l *loader) readDefaults(e entry) {
 		return
 	}
 	// A timeout or recheck that the file does not give follows the interval.
-	c, err := registry.Build(check.Spec{URL: "defaults://", Options: probe.options, Policy: check.DefaultPolicy()})
+	c, err := registry.Build(check.Spec{URL: "defaults://", Options: probe.options, Policy: probe.policy(check.DefaultPolicy())})
 	for _, fault := range check.OptionErrors(err) {
-		l.fail(probe.optionAt[fault.Option].value, join(e.key, fault.Option), "%s", probe.secrets.Mask(fault.Msg))
+		at := e.at
+		if beside, ok := probe.optionAt[fault.Option]; ok {
+			at = beside.value
+		}
+		l.fail(at, join(e.key, fault.Option), "%s", hide(fault.Msg, probe.secrets))
 	}
-	if err == nil && good {
-		l.defaults.take(c, probe.options)
+	if len(l.errs) > faults {
+		// What these defaults would be is not known; they contradict nothing.
+		l.defaults.policy.Interval = check.MaxInterval
+		return
 	}
+	l.defaults.take(c, probe.options)
 }
 
 // take takes what the options gave, and no more: what the check has besides is

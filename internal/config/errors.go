@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,8 +33,22 @@ func (e *Error) Error() string {
 	return where + ": " + e.Msg
 }
 
-// Errors is every fault of a configuration, in order of place.
+// Errors is every fault of a configuration, in order of place; ten thousand at
+// most.
 type Errors []*Error
+
+// maxFaults is how many faults are gathered; more help nobody.
+const maxFaults = 10_000
+
+func (e *Errors) add(at place, path, format string, args ...any) {
+	if len(*e) == maxFaults {
+		return
+	}
+	*e = append(*e, &Error{
+		Source: at.source.name, Line: at.line, Column: at.column,
+		Path: path, Msg: fmt.Sprintf(format, args...), from: at.source,
+	})
+}
 
 // maxShown is how many faults [Errors.Error] spells out.
 const maxShown = 200
@@ -110,16 +125,9 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// sorted returns the faults in order of place, each once.
-func (e Errors) sorted() Errors {
+// sort puts the faults in order of place.
+func (e Errors) sort() {
 	slices.SortStableFunc(e, func(a, b *Error) int {
-		if d := a.from.rank - b.from.rank; d != 0 {
-			return d
-		}
-		if d := a.Line - b.Line; d != 0 {
-			return d
-		}
-		return a.Column - b.Column
+		return cmp.Or(a.from.rank-b.from.rank, a.Line-b.Line, a.Column-b.Column)
 	})
-	return slices.CompactFunc(e, func(a, b *Error) bool { return *a == *b })
 }

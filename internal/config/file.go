@@ -26,9 +26,6 @@ func readFile(path string, limit int64) ([]byte, error) {
 	if err := regular(info); err != nil {
 		return nil, err
 	}
-	if info.Size() > limit {
-		return nil, tooLong(limit)
-	}
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, withoutPath(err)
@@ -48,7 +45,7 @@ func readFile(path string, limit int64) ([]byte, error) {
 		return nil, withoutPath(err)
 	}
 	if int64(len(data)) > limit {
-		return nil, tooLong(limit)
+		return nil, fmt.Errorf("is longer than %d KiB, the most that is read", limit>>10)
 	}
 	return data, nil
 }
@@ -74,10 +71,6 @@ func specialFile(mode fs.FileMode) string {
 		return "device"
 	}
 	return "special file"
-}
-
-func tooLong(limit int64) error {
-	return fmt.Errorf("is longer than %d KiB, the most that is read", limit>>10)
 }
 
 // withoutPath leaves out what the error's place says already.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"hale/internal/check"
@@ -65,10 +66,24 @@ func hostnameValue(s Sources, arg string) (string, bool, error) {
 	return name, false, nil
 }
 
+// maxFilled is how many bytes all ${…} of a configuration may stand for
+// together.
+const maxFilled = 8 << 20
+
+// maxHoles is how many ${…} one text may hold.
+const maxHoles = 1000
+
+// A filler replaces ${…} in texts.
+type filler struct {
+	sources Sources
+	left    int // how many more bytes may be filled in
+}
+
 // A filling is a text whose ${…} are replaced.
 type filling struct {
 	text    string
-	secrets check.Secrets // the replaced parts that must not be shown
+	safe    string   // the same with *** for what must not be shown
+	secrets []string // what must not be shown, in the forms it may take
 	faults  []fillFault
 }
 
@@ -79,45 +94,65 @@ type fillFault struct{ piece, msg string }
 var hole = regexp.MustCompile(`\$\$\{|\$\{[^{}]*\}|\$\{`)
 
 // fill replaces every ${…} in the text; $${ stands for a literal ${. In a URL
-// what is put into the user name or password is percent-encoded, so that it may
-// hold any character.
-func (s Sources) fill(text string, isURL bool) filling {
+// what is put into the user name or password, and a secret anywhere behind the
+// host, is percent-encoded, so that it may hold any character.
+func (f *filler) fill(text string, isURL bool) filling {
 	if !strings.Contains(text, "${") {
-		return filling{text: text}
+		return filling{text: text, safe: text}
 	}
-	var login userinfo
+	parts := noParts
 	if isURL {
-		login = userinfoOf(text)
+		parts = partsOf(text)
 	}
-	var f filling
-	var b strings.Builder
+	var out filling
+	var filled, safe strings.Builder
+	write := func(text, shown string) {
+		filled.WriteString(text)
+		safe.WriteString(shown)
+	}
 	end := 0
-	for _, at := range hole.FindAllStringIndex(text, -1) {
+	holes := hole.FindAllStringIndex(text, maxHoles+1)
+	if len(holes) > maxHoles {
+		out.add(fillFault{"${", fmt.Sprintf("stands here more than %d times", maxHoles)})
+		return out
+	}
+	for _, at := range holes {
 		piece := text[at[0]:at[1]]
-		b.WriteString(text[end:at[0]])
+		write(text[end:at[0]], text[end:at[0]])
 		end = at[1]
 		if piece == "$${" {
-			b.WriteString("${")
+			write("${", "${")
 			continue
 		}
-		value, secret, err := s.lookUp(piece)
+		value, secret, err := f.sources.lookUp(piece)
+		if f.left -= len(value); err == nil && f.left < 0 {
+			err = fmt.Errorf("is too much: all that is filled in may be %d MiB long together", maxFilled>>20)
+		}
+		written, secret, urlErr := parts.write(at[0], value, secret)
+		if err == nil {
+			err = urlErr
+		}
 		if err != nil {
-			f.faults = append(f.faults, fillFault{piece, err.Error()})
+			out.add(fillFault{piece, err.Error()})
 			continue
-		}
-		written := value
-		if login.contains(at[0]) {
-			written = encode(value)
-			secret = secret || at[0] >= login.secret
 		}
 		if secret {
-			f.secrets = f.secrets.Add(value, written)
+			out.secrets = append(out.secrets, forms(value, isURL)...)
+			write(written, check.Masked)
+		} else {
+			write(written, written)
 		}
-		b.WriteString(written)
 	}
-	b.WriteString(text[end:])
-	f.text = b.String()
-	return f
+	write(text[end:], text[end:])
+	out.text, out.safe = filled.String(), safe.String()
+	return out
+}
+
+// add adds a fault unless it is there already.
+func (f *filling) add(fault fillFault) {
+	if !slices.Contains(f.faults, fault) {
+		f.faults = append(f.faults, fault)
+	}
 }
 
 // lookUp returns the value of a ${…} as written.
@@ -138,49 +173,4 @@ func (s Sources) lookUp(piece string) (value string, secret bool, err error) {
 		examples = append(examples, v.example)
 	}
 	return "", false, fmt.Errorf("is not known%s (known: %s; write $${ for a literal ${)", check.DidYouMean(name, names), strings.Join(examples, ", "))
-}
-
-// userinfo is where in a URL's template the user name and password stand.
-type userinfo struct{ start, secret, end int }
-
-func (u userinfo) contains(at int) bool { return u.start <= at && at < u.end }
-
-// userinfoOf finds the part of a URL between // and @. A user name that a
-// password follows is no secret; one alone may be a token, and is.
-func userinfoOf(template string) userinfo {
-	// What is between braces may hold any character: blank it out.
-	plain := hole.ReplaceAllStringFunc(template, func(s string) string { return strings.Repeat("x", len(s)) })
-	start := strings.Index(plain, "://")
-	if start < 0 {
-		return userinfo{}
-	}
-	start += len("://")
-	authority := plain[start:]
-	if i := strings.IndexAny(authority, "/?#"); i >= 0 {
-		authority = authority[:i]
-	}
-	end := strings.LastIndexByte(authority, '@')
-	if end < 0 {
-		return userinfo{}
-	}
-	u := userinfo{start: start, secret: start, end: start + end}
-	if i := strings.IndexByte(authority[:end], ':'); i >= 0 {
-		u.secret = start + i
-	}
-	return u
-}
-
-// encode percent-encodes all but the characters that mean nothing anywhere in
-// a URL (RFC 3986, unreserved).
-func encode(text string) string {
-	var b strings.Builder
-	for _, c := range []byte(text) {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~", c) >= 0:
-			b.WriteByte(c)
-		default:
-			fmt.Fprintf(&b, "%%%02X", c)
-		}
-	}
-	return b.String()
 }

@@ -36,3 +36,13 @@ func TestUnreadableFile(t *testing.T) {
 		}
 	}
 }
+
+// Files in /proc say that they are regular and empty. Their contents are read
+// all the same, and one that keeps its readers waiting does not keep Load.
+func TestProcFiles(t *testing.T) {
+	got := loadErr(t, config.Sources{File: "/proc/self/environ"})
+	if !strings.Contains(got, "control character 0x00") && !strings.Contains(got, "is empty") {
+		t.Errorf("got %q", got)
+	}
+	loadErr(t, config.Sources{File: "/proc/kmsg"})
+}

@@ -28,7 +28,12 @@ func (c *tcpConfig) SetTarget(t check.Target) error {
 	_, _, err := t.Host(0)
 	return err
 }
-func (c *tcpConfig) Validate() error                          { return nil }
+func (c *tcpConfig) Validate() error {
+	if c.Expect != "" && c.Send == "" {
+		return check.OptionErrorf("send", "is missing; expect needs it")
+	}
+	return nil
+}
 func (c *tcpConfig) Checker(check.Env) (check.Checker, error) { return healthy{}, nil }
 
 type httpConfig struct {
@@ -39,9 +44,11 @@ type httpConfig struct {
 	Bearer  check.Secret      `option:"bearer" help:"a bearer token"`
 	Follow  int               `option:"follow" help:"redirects to follow"`
 	Slow    time.Duration     `option:"slow" help:"degraded from then on"`
+	url     string
 }
 
 func (c *httpConfig) SetTarget(t check.Target) error {
+	c.url = t.URL.String()
 	_, _, err := t.Host(80)
 	return err
 }
@@ -51,7 +58,7 @@ func (c *httpConfig) Validate() error {
 	}
 	return nil
 }
-func (c *httpConfig) Checker(check.Env) (check.Checker, error) { return healthy{}, nil }
+func (c *httpConfig) Checker(check.Env) (check.Checker, error) { return words{c.url}, nil }
 
 type execConfig struct {
 	Codes string            `option:"codes" help:"what exit codes mean"`

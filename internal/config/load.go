@@ -14,6 +14,7 @@ import (
 // A loader gathers a config and its faults.
 type loader struct {
 	sources  Sources
+	filler   filler
 	registry *check.Registry
 	config   *Config
 	defaults defaults
@@ -30,7 +31,7 @@ const (
 )
 
 func newLoader(s Sources, r *check.Registry) *loader {
-	l := &loader{sources: s, registry: r, config: defaultConfig()}
+	l := &loader{sources: s, filler: filler{s, maxFilled}, registry: r, config: defaultConfig()}
 	l.defaults.policy = check.DefaultPolicy()
 	l.config.Pools = map[string]int{}
 	for _, pool := range poolsOf(r) {
@@ -51,10 +52,7 @@ func poolsOf(r *check.Registry) []string {
 }
 
 func (l *loader) fail(at place, path, format string, args ...any) {
-	l.errs = append(l.errs, &Error{
-		Source: at.source.name, Line: at.line, Column: at.column,
-		Path: path, Msg: fmt.Sprintf(format, args...), from: at.source,
-	})
+	l.errs.add(at, path, format, args...)
 }
 
 // readFile reads the configuration file, if there is one.
@@ -119,7 +117,7 @@ func (l *loader) readKey(k key, e entry) {
 		return
 	}
 	if err := k.set(l.config, text); err != nil {
-		l.fail(e.value.at, k.name, "%s", secrets.Mask(err.Error()))
+		l.fail(e.value.at, k.name, "%s", hide(err.Error(), secrets))
 	}
 }
 
@@ -174,15 +172,14 @@ func (l *loader) readArgs() {
 
 // addURL adds a check that is just a URL, outside of the file.
 func (l *loader) addURL(raw string, at place) {
-	d := &draft{at: at, urlAt: at}
-	if l.url(d, &node{at: at, text: raw}, "") {
-		l.drafts = append(l.drafts, d)
-	}
+	d := &draft{at: at}
+	l.url(d, &node{at: at, text: raw}, "")
+	l.drafts = append(l.drafts, d)
 }
 
 // text returns a scalar's text with ${…} filled in. ok is false when there is
 // none, which is then reported.
-func (l *loader) text(n *node, path string) (text string, secrets check.Secrets, ok bool) {
+func (l *loader) text(n *node, path string) (text string, secrets []string, ok bool) {
 	if n.kind != scalar {
 		l.fail(n.at, path, "is %s; give a text", n.describe())
 		return "", nil, false
@@ -191,7 +188,7 @@ func (l *loader) text(n *node, path string) (text string, secrets check.Secrets,
 		l.fail(n.at, path, `is empty; give a value or leave the key out ("" is an empty text)`)
 		return "", nil, false
 	}
-	f := l.sources.fill(n.text, false)
+	f := l.filler.fill(n.text, false)
 	return f.text, f.secrets, l.filled(f, n, path)
 }
 
@@ -222,7 +219,7 @@ func (l *loader) readPools(e entry) {
 		}
 		var size int
 		if err := setInt(&size, text, 1, maxPool); err != nil {
-			l.fail(p.value.at, path, "%s", secrets.Mask(err.Error()))
+			l.fail(p.value.at, path, "%s", hide(err.Error(), secrets))
 			continue
 		}
 		l.config.Pools[p.key] = size

@@ -1,7 +1,6 @@
 package config_test
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -239,6 +238,25 @@ checks:
 	}
 }
 
+// What looks like an option in the query of an http URL is none.
+func TestDefaultsAndQuery(t *testing.T) {
+	c := load(t, config.Sources{File: write(t, `
+defaults: {impact: warn, groups: [live]}
+checks:
+  http: http://h/?impact=fail&groups=x
+  tcp: tcp://:80?impact=fail&groups=x
+  exec: "exec:/x.sh impact=fail #groups=x"
+`)})
+	var got []string
+	for _, ck := range c.Checks {
+		got = append(got, fmt.Sprintf("%s %s %v", ck.Name, ck.Impact, ck.Groups))
+	}
+	want := []string{"http warn [live]", "tcp fail [x]", "exec warn [x]"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 // The file's own encoding does not matter as long as it is UTF-8.
 func TestTextForms(t *testing.T) {
 	for name, text := range map[string]string{
@@ -255,6 +273,14 @@ func TestTextForms(t *testing.T) {
 				t.Errorf("got %s %s %s", c.Listen, names(c), c.Checks[0].Target)
 			}
 		})
+	}
+}
+
+// A byte order mark is not a character of the first line.
+func TestColumnAfterBOM(t *testing.T) {
+	got := loadErr(t, config.Sources{File: write(t, "\ufefflisten: ':${env:NOPE}'\n")})
+	if want := "hale.yaml:1:11: listen: ${env:NOPE} is not set in the environment"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -323,81 +349,5 @@ func TestAddresses(t *testing.T) {
 	}
 	for _, bad := range []string{"", "on", "unix:", "unix:x", ":5001", "0.0.0.0:5001", "[::]:5001", "10.0.0.1:5001", "localhost.example:5001"} {
 		loadErr(t, config.Sources{Flags: map[string]string{"admin": bad}})
-	}
-}
-
-// Faults everywhere are reported together, in order of place, and the exit
-// status can be told from them.
-func TestAllFaultsAtOnce(t *testing.T) {
-	s := config.Sources{
-		File:   write(t, "lisen: :1\nchecks:\n  a: tcp://:0\n"),
-		Getenv: env("HALE_CHECKS", "tcp://:80 what\nhtpp://x"),
-		Args:   []string{"tcp://:81", "tcp://:82#interval=5", ""},
-		Flags:  map[string]string{"grace": "5"},
-	}
-	got := loadErr(t, s)
-	want := `hale.yaml:1:1: unknown key "lisen"; did you mean "listen"? (known: listen, admin, fail_status, drain_delay, grace, max_connections, on_demand, log_level, log_format, pools, defaults, checks)
-hale.yaml:3:6: checks.a: port 0 is out of range; a port is a number from 1 to 65535
-HALE_CHECKS:1:11: "what" does not begin a check, and there is no command before it on this line that it could belong to; write KIND://HOST:PORT, such as tcp://127.0.0.1:5432
-HALE_CHECKS:2:1: unknown kind of check "htpp"; did you mean "http"? (known: exec, file, http, postgres, redis, tcp)
---grace: "5" has no unit; write 5s for seconds, 5ms for milliseconds
-argument 2: interval: "5" has no unit; write 5s for seconds, 5ms for milliseconds
-argument 3: is empty; give a URL such as tcp://127.0.0.1:5432`
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
-	}
-
-	usage := func(s config.Sources) bool {
-		if s.Getenv == nil {
-			s.Getenv = unset
-		}
-		_, err := config.Load(s, registry(t))
-		errs, ok := errors.AsType[config.Errors](err)
-		if !ok {
-			t.Fatalf("%T is not config.Errors", err)
-		}
-		return errs.Usage()
-	}
-	if usage(s) {
-		t.Error("Usage with faults in a file is true")
-	}
-	if usage(config.Sources{Getenv: env("HALE_CHECKS", "x")}) {
-		t.Error("Usage with a fault in HALE_CHECKS is true")
-	}
-	if usage(config.Sources{File: "argument 1"}) {
-		t.Error("Usage with a missing file is true")
-	}
-	if !usage(config.Sources{Args: s.Args, Flags: s.Flags}) {
-		t.Error("Usage with faults in arguments and flags alone is false")
-	}
-	if (config.Errors{}).Usage() {
-		t.Error("Usage of no fault is true")
-	}
-}
-
-// An error's fields are for those who show it in their own way.
-func TestErrorFields(t *testing.T) {
-	file := write(t, "checks:\n  é: {url: \"tcp://:80\", interval: 10}\n")
-	_, err := config.Load(config.Sources{File: file, Getenv: unset}, registry(t))
-	errs, _ := errors.AsType[config.Errors](err)
-	if len(errs) != 2 {
-		t.Fatalf("got %v", err)
-	}
-	got := errs[1]
-	if got.Source != file || got.Line != 2 || got.Column != 35 || got.Path != "checks.é.interval" || !strings.HasPrefix(got.Msg, `"10" has no unit`) {
-		t.Errorf("got %+v", got)
-	}
-}
-
-// Very many faults are counted, not all spelled out.
-func TestManyFaults(t *testing.T) {
-	var b strings.Builder
-	for i := range 1000 {
-		fmt.Fprintf(&b, "x%d: 1\n", i)
-	}
-	got := loadErr(t, config.Sources{File: write(t, b.String())})
-	lines := strings.Split(got, "\n")
-	if len(lines) != 201 || lines[200] != "… and 800 more" {
-		t.Errorf("%d lines, the last %q", len(lines), lines[len(lines)-1])
 	}
 }

@@ -61,22 +61,23 @@ func (n *node) get(key string) (entry, bool) {
 }
 
 // maxAliased is how many values aliases may stand for in one file. Twenty
-// thousand checks that share five options need a tenth of it.
-const maxAliased = 500_000
+// thousand checks that share five options need half of it.
+const maxAliased = 250_000
+
+// maxDepth is how deep values may be nested; a configuration is five deep.
+const maxDepth = 20
 
 // A treeBuilder makes nodes of a parsed document.
 type treeBuilder struct {
 	source  *source
 	done    map[*yaml.Node]*node // of anchors; nil while it is being made
+	depth   int
 	aliased int
 	errs    Errors
 }
 
 func (b *treeBuilder) fail(at place, path, format string, args ...any) {
-	b.errs = append(b.errs, &Error{
-		Source: b.source.name, Line: at.line, Column: at.column,
-		Path: path, Msg: fmt.Sprintf(format, args...), from: b.source,
-	})
+	b.errs.add(at, path, format, args...)
 }
 
 func (b *treeBuilder) place(y *yaml.Node) place {
@@ -89,6 +90,12 @@ func (b *treeBuilder) node(y *yaml.Node, path string) *node {
 		return b.alias(y, path)
 	}
 	n := &node{at: b.place(y), size: 1}
+	if b.depth == maxDepth {
+		b.fail(n.at, path, "is nested more than %d deep", maxDepth)
+		return n
+	}
+	b.depth++
+	defer func() { b.depth-- }()
 	if y.Anchor != "" {
 		b.done[y] = nil
 	}
@@ -165,7 +172,7 @@ func (b *treeBuilder) entries(n *node, y *yaml.Node, path string) {
 			b.fail(b.place(k), path, "%s can't be a key; a key is a text", key.describe())
 			continue
 		}
-		sub := join(path, check.CleanText(key.text))
+		sub := join(path, oneLine(key.text))
 		value := b.node(v, sub)
 		if first, ok := seen[key.text]; ok {
 			b.fail(b.place(k), sub, "is given twice; the first is at line %d", first.line)

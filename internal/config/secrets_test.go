@@ -3,8 +3,10 @@ package config_test
 import (
 	"bytes"
 	"errors"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -26,7 +28,7 @@ func secretFile(t *testing.T, text string) string {
 
 func TestVariables(t *testing.T) {
 	secret := secretFile(t, "p@ss:w/o#r?d%\n")
-	vars := env("PLAIN", "v a:l", "DB_PASSWORD", "a/b@c", "EMPTY", "", "NEST", "${env:PLAIN}", "URL", "redis://u:p%40ss@h:1/0")
+	vars := env("PLAIN", "v a:l", "DB_PASSWORD", "a/b@c", "EMPTY", "", "HOST_TOKEN", "x-1", "NEST", "${env:PLAIN}", "URL", "redis://u:p%40ss@h:1/0")
 	for _, tt := range []struct{ name, yaml, want string }{
 		{"in an option", `{url: "redis://h", password: "<${env:PLAIN}>"}`, ":<v a:l>"},
 		{"an option is not encoded", `{url: "redis://h", password: "${file:` + secret + `}"}`, ":p@ss:w/o#r?d%"},
@@ -37,6 +39,10 @@ func TestVariables(t *testing.T) {
 		{"what is filled in is not filled in again", `{url: "redis://h", password: "${env:NEST}"}`, ":${env:PLAIN}"},
 		{"escaped", `{url: "redis://h", password: "$${env:PLAIN} $$${x} $ {"}`, ":${env:PLAIN} $${x} $ {"},
 		{"the whole URL", `"${env:URL}"`, "u:p@ss"},
+		{"a secret in a path or query is encoded", `"http://h/a${env:DB_PASSWORD}?b=${env:DB_PASSWORD}"`, "http://h/aa/b%40c?b=a/b%40c"},
+		{"a secret in an option of a URL", `"redis://h#password=${env:DB_PASSWORD}"`, ":a/b@c"},
+		{"another value in a path is not encoded", `"http://h/${env:PLAIN}?${env:PLAIN}"`, "http://h/v%20a:l?v a:l"},
+		{"a secret in a host", `"http://${env:HOST_TOKEN}.h:80/"`, "http://x-1.h:80/"},
 		{"hostname", `{url: "redis://h", password: "${hostname}"}`, ":web-1"},
 		{"in a command as it is", `exec:/x.sh ${env:PLAIN} http://${env:DB_PASSWORD}@h`, "/x.sh|v|a:l|http://a/b@c@h"},
 	} {
@@ -61,6 +67,17 @@ func TestVariableInHostAndSettings(t *testing.T) {
 	})
 	if c.Listen != ":8080" || c.Checks[0].Target != "tcp://db.internal:8080" || c.Checks[1].Target != "tcp://db.internal:1" {
 		t.Errorf("got %s, %s, %s", c.Listen, c.Checks[0].Target, c.Checks[1].Target)
+	}
+}
+
+// A secret that is put into a host by mistake is not taken for more than that,
+// parts of which would then be shown.
+func TestSecretThatIsNoHost(t *testing.T) {
+	got := loadErr(t, config.Sources{
+		Args: []string{"http://${env:TOKEN}:80/"}, Getenv: env("TOKEN", "hunter2#Tr0ub"),
+	})
+	if want := "argument 1: ${env:TOKEN} holds a character that a host can't have"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -92,26 +109,33 @@ func TestHostnameUnknown(t *testing.T) {
 
 // The secrets of every source, each put wherever it could come out.
 func TestSecretsAreNotShown(t *testing.T) {
-	const secret = "hunter2 Tr0ub@dor"
+	for _, secret := range []string{"hunter2 Tr0ub@dor", "hunter2/Tr0ub+%41dor", `hunter2\Tr0ub?&=#"dor`} {
+		t.Run(strconv.Itoa(len(secret)), func(t *testing.T) { testSecretShown(t, secret) })
+	}
+}
+
+func testSecretShown(t *testing.T, secret string) {
 	file := secretFile(t, secret+"\n")
+	encoded := url.PathEscape(secret)
+	quoted := strings.ReplaceAll(secret, "'", "''")
 	c := load(t, config.Sources{
 		File: write(t, `
 checks:
   in-url: postgres://app:${env:DB_PASSWORD}@db/app
   from-file: postgres://app:${file:`+file+`}@db/app
   token: postgres://${env:PLAIN}@db/app
-  literal: postgres://app:hunter2%20Tr0ub%40dor@db/app
+  literal: postgres://app:`+encoded+`@db/app
   path: http://h/${env:API_TOKEN}/x?key=${file:`+file+`}
   option: {url: "redis://h", password: "${file:`+file+`}"}
-  literal-option: {url: "redis://h", password: "`+secret+`"}
-  header: {url: "http://h/", headers: {Authorization: "Bearer `+secret+`", X: "${file:`+file+`}"}, body: "got ${env:DB_PASSWORD}!", host: "${file:`+file+`}"}
+  literal-option: {url: "redis://h", password: '`+quoted+`'}
+  header: {url: "http://h/", headers: {Authorization: 'Bearer `+quoted+`', X: "${file:`+file+`}"}, body: "got ${env:DB_PASSWORD}!", host: "${file:`+file+`}"}
   bearer: {url: "http://h/", bearer: "${env:API_TOKEN}"}
-  command: exec:/x.sh --password "${env:PLAIN}" ${env:API_TOKEN}
-  environment: {url: "exec:/x.sh", env: {PGPASSWORD: "`+secret+`", OTHER: "${env:API_TOKEN}"}}
+  command: exec:/x.sh --password '${env:PLAIN}' '${env:API_TOKEN}'
+  environment: {url: "exec:/x.sh", env: {PGPASSWORD: '`+quoted+`', OTHER: "${env:API_TOKEN}"}}
 `),
 		Getenv: env("DB_PASSWORD", secret, "API_TOKEN", secret, "PLAIN", secret,
-			"HALE_CHECKS", "postgres://app:${env:DB_PASSWORD}@one/ exec:/x.sh --token \"${file:"+file+"}\""),
-		Args: []string{"postgres://app:hunter2%20Tr0ub%40dor@two/"},
+			"HALE_CHECKS", "postgres://app:${env:DB_PASSWORD}@one/ exec:/x.sh --token '${file:"+file+"}'"),
+		Args: []string{"postgres://app:" + encoded + "@two/", "http://h/a${env:API_TOKEN}b/c", "exec:'/x/${env:API_TOKEN}' a", "http://h/#body=${env:API_TOKEN}"},
 	})
 	var shown bytes.Buffer
 	if err := c.Show(&shown); err != nil {
@@ -124,10 +148,13 @@ checks:
 			text += s.Value
 		}
 	}
-	if len(c.Checks) != 14 {
-		t.Errorf("%d checks, want 14", len(c.Checks))
+	if len(c.Checks) != 17 {
+		t.Errorf("%d checks, want 17", len(c.Checks))
 	}
 	noSecret(t, text)
+	if got, want := option(find(t, c, "header"), "body"), "***"; got != want {
+		t.Errorf("body %q, want %q: what surrounds a secret may tell it", got, want)
+	}
 }
 
 // noSecret fails when a piece of the secret is in the text.
@@ -141,9 +168,25 @@ func noSecret(t *testing.T, text string) {
 }
 
 func TestSecretsAreNotInErrors(t *testing.T) {
-	const secret = "hunter2-Tr0ub@dor"
+	for _, secret := range []string{
+		"hunter2-Tr0ub@dor",
+		"hunter2  \"Tr0ub\"\\\té\n-----dor",
+		strings.Repeat("hunter2", 30) + strings.Repeat("\nTr0ub@dor", 30),
+		strings.Repeat("hunter2 Tr0ub@dor ", 1000),
+	} {
+		t.Run(strconv.Itoa(len(secret)), func(t *testing.T) { testSecretInErrors(t, secret) })
+	}
+}
+
+func testSecretInErrors(t *testing.T, secret string) {
+	long := strings.Repeat("x", 500)
 	file := secretFile(t, secret)
 	for _, check := range []string{
+		`{url: "http://h", follow: "` + long + `${env:DB_PASSWORD}"}`,
+		`http://h/#follow=` + long + `${env:DB_PASSWORD}`,
+		`http://h/#` + long[:490] + `${env:DB_PASSWORD}=1`,
+		`http://h/#name=x${env:DB_NAME_TOKEN}`,
+		`{url: "http://h", headers: ["` + long + `${file:` + file + `}", "${env:DB_PASSWORD}"]}`,
 		`postgres://app:${env:DB_PASSWORD}@db:99999/app`,
 		`postgres://app:${file:` + file + `}@db:x/app`,
 		`postgres://app:hunter2%zzTr0ub@db/app`,
@@ -157,18 +200,19 @@ func TestSecretsAreNotInErrors(t *testing.T) {
 		`{url: "http://h", interval: "${file:` + file + `}"}`,
 		`{url: "http://h", impact: "${file:` + file + `}"}`,
 		`{url: "http://h", groups: "${file:` + file + `} x"}`,
-		`{url: "redis://h", password: [` + secret + `], role: "${env:DB_PASSWORD}"}`,
-		`{url: "redis://h", password: "` + secret + `", role: "` + secret + `"}`,
-		`app:` + secret + `@db:5432`,
+		`{url: "redis://h", password: [hunter2-Tr0ub@dor], role: "${env:DB_PASSWORD}"}`,
+		`{url: "redis://h", password: "hunter2-Tr0ub@dor", role: "hunter2-Tr0ub@dor"}`,
+		`app:hunter2-Tr0ub@dor@db:5432`,
 	} {
-		t.Run(check, func(t *testing.T) {
+		t.Run(check[:min(len(check), 40)], func(t *testing.T) {
 			noSecret(t, loadErr(t, config.Sources{
-				File: write(t, "checks:\n  a: "+check+"\n"), Getenv: env("DB_PASSWORD", secret),
+				File: write(t, "checks:\n  a: "+check+"\n"), Getenv: env("DB_PASSWORD", secret, "DB_NAME_TOKEN", "hunter2"),
 			}))
 		})
 	}
 	for _, setting := range []string{"listen", "admin", "fail_status", "grace", "on_demand", "log_level", "log_format"} {
 		noSecret(t, loadErr(t, config.Sources{File: write(t, setting+`: "${file:`+file+`} x"`), Getenv: unset}))
+		noSecret(t, loadErr(t, config.Sources{File: write(t, setting+`: "`+long[:490]+`${env:TOKEN}"`), Getenv: env("TOKEN", secret)}))
 	}
 	noSecret(t, loadErr(t, config.Sources{File: write(t, `pools: {exec: "${file:`+file+`}"}`), Getenv: unset}))
 	noSecret(t, loadErr(t, config.Sources{File: write(t, `defaults: {interval: "${file:`+file+`}"}`), Getenv: unset}))

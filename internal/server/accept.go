@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime"
 	"slices"
 	"syscall"
 	"time"
@@ -59,17 +58,16 @@ func (s *Server) accept(ctx, work context.Context, ln *lane, l net.Listener) err
 // admit serves nc, if there is a place for it.
 func (s *Server) admit(work context.Context, ln *lane, nc net.Conn) {
 	c := s.newConn(ln, nc)
-	evicted, ok := s.roster.admit(c)
+	out, ok := s.roster.admit(c)
 	if !ok {
 		s.onDrop(DropConnections)
 		c.abort()
 		return
 	}
 	ln.conns.Go(func() { c.serve(work) })
-	if evicted != nil {
+	if out != nil {
 		s.onDrop(DropEvicted)
-		evicted.abort()
-		runtime.Gosched() // those accepted get their turn before the next one
+		out.abort()
 	}
 }
 

@@ -108,6 +108,7 @@ func (c *conn) receive(h *head) bool {
 			}
 			begun = true
 		} else {
+			*h = head{} // it refers to the memory
 			c.in.release()
 		}
 		if err := c.wire.read(&c.in); err != nil {
@@ -174,7 +175,7 @@ func (c *conn) answer(ctx context.Context, h *head) bool {
 		return false
 	}
 	response := c.server.respond(ctx, &h.Request)
-	c.place.done()
+	c.place.done(c.server.now())
 	c.asked = true
 	e := endOpen
 	switch {
@@ -204,6 +205,7 @@ func (c *conn) send(r *Response, e ending, isHead bool) bool {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			s.onDrop(DropWriteTimeout)
 		}
+		c.abort() // what was cut short can't be ended well
 		return false
 	}
 	s.onAnswer(r.status)

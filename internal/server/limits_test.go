@@ -4,9 +4,10 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -27,9 +28,18 @@ func ask(t *testing.T, c net.Conn) {
 	checkAnswer(t, bufio.NewReader(c), "200 ok", false, false)
 }
 
-// each runs a test on every transport.
+// each runs a test on both wires, at the same time.
 func each(t *testing.T, h server.Handler, o server.Options, test func(t *testing.T, r *running)) {
-	for _, transport := range transports {
+	on(t, 2, h, o, test)
+}
+
+// everywhere runs a test on every transport, at the same time.
+func everywhere(t *testing.T, h server.Handler, o server.Options, test func(t *testing.T, r *running)) {
+	on(t, len(transports), h, o, test)
+}
+
+func on(t *testing.T, n int, h server.Handler, o server.Options, test func(t *testing.T, r *running)) {
+	for _, transport := range transports[:n] {
 		t.Run(transport.name, func(t *testing.T) {
 			t.Parallel()
 			test(t, startOn(t, transport.listen(t), transport.dial, h, o))
@@ -48,7 +58,8 @@ func TestSilentClientIsDropped(t *testing.T) {
 // TestDrippedHeadIsCut: each byte comes in time, the head does not. This is so
 // for the first request of a connection and for a later one.
 func TestDrippedHeadIsCut(t *testing.T) {
-	each(t, fixed, server.Options{HeadTimeout: 200 * time.Millisecond}, func(t *testing.T, r *running) {
+	t.Parallel()
+	each(t, fixed, server.Options{HeadTimeout: time.Second}, func(t *testing.T, r *running) {
 		for _, name := range []string{"first", "later"} {
 			c := r.dial(t)
 			if name == "later" {
@@ -92,6 +103,7 @@ func TestIdleConnectionIsClosed(t *testing.T) {
 
 // TestUsedConnectionStays: the idle timeout begins anew with each request.
 func TestUsedConnectionStays(t *testing.T) {
+	t.Parallel()
 	const idle = 2 * time.Second
 	each(t, fixed, server.Options{HeadTimeout: idle / 4, IdleTimeout: idle}, func(t *testing.T, r *running) {
 		c := r.dial(t)
@@ -101,9 +113,28 @@ func TestUsedConnectionStays(t *testing.T) {
 	})
 }
 
-func TestWithheldBody(t *testing.T) {
-	each(t, fixed, server.Options{HeadTimeout: 200 * time.Millisecond}, func(t *testing.T, r *running) {
+// TestDeadlineOfAHeadEndsWithIt: a request that comes in parts, just after
+// another one, leaves the connection its whole idle timeout.
+func TestDeadlineOfAHeadEndsWithIt(t *testing.T) {
+	t.Parallel()
+	const timeout = time.Second
+	each(t, fixed, server.Options{HeadTimeout: timeout, IdleTimeout: time.Hour}, func(t *testing.T, r *running) {
 		c := r.dial(t)
+		ask(t, c)
+		io.WriteString(c, get[:10])
+		time.Sleep(timeout / 10) // let the first part arrive alone
+		io.WriteString(c, get[10:])
+		checkAnswer(t, bufio.NewReader(c), "200 ok", false, false)
+		time.Sleep(timeout * 3 / 2)
+		ask(t, c)
+	})
+}
+
+func TestWithheldBody(t *testing.T) {
+	t.Parallel()
+	each(t, fixed, server.Options{HeadTimeout: time.Second}, func(t *testing.T, r *running) {
+		c := r.dial(t)
+		ask(t, c) // so that the deadline is not that of the first head
 		io.WriteString(c, "POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n12345")
 		b := bufio.NewReader(c)
 		checkAnswer(t, b, "200 ok", false, false)
@@ -115,7 +146,9 @@ func TestWithheldBody(t *testing.T) {
 // TestUnreadAnswers: a client that sends requests and reads nothing is cut off,
 // and others are answered meanwhile.
 func TestUnreadAnswers(t *testing.T) {
-	each(t, fixed, server.Options{WriteTimeout: 200 * time.Millisecond}, func(t *testing.T, r *running) {
+	t.Parallel()
+	o := server.Options{WriteTimeout: 200 * time.Millisecond, Grace: 2 * time.Second}
+	everywhere(t, fixed, o, func(t *testing.T, r *running) {
 		c := r.dial(t)
 		var failed atomic.Bool
 		go func() {
@@ -128,6 +161,9 @@ func TestUnreadAnswers(t *testing.T) {
 		}()
 		r.awaitDrops(t, server.DropWriteTimeout, 1)
 		ask(t, r.dial(t))
+		if err := r.stop(); err != nil { // it takes no time to be rid of that client
+			t.Error(err)
+		}
 		await(t, failed.Load)
 	})
 }
@@ -135,8 +171,11 @@ func TestUnreadAnswers(t *testing.T) {
 // TestSlowReader: a client that reads in time, after the buffers were full,
 // gets all its answers, and the connection lives on.
 func TestSlowReader(t *testing.T) {
+	t.Parallel()
 	each(t, fixed, server.Options{WriteTimeout: patience}, func(t *testing.T, r *running) {
 		c := r.dial(t)
+		// Long requests, so that it does not take too many to fill the buffers.
+		long := "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", server.MaxHead-100) + "\r\n\r\n"
 		sent := make(chan int)
 		stop := make(chan struct{})
 		go func() {
@@ -147,7 +186,7 @@ func TestSlowReader(t *testing.T) {
 					sent <- n
 					return
 				default:
-					io.WriteString(c, get)
+					io.WriteString(c, long)
 					n++
 				}
 			}
@@ -181,7 +220,7 @@ func TestSlowReader(t *testing.T) {
 // TestFull: the places are taken by silent, dripping and idle connections; who
 // comes is answered all the same, and those who have waited longest go.
 func TestFull(t *testing.T) {
-	each(t, fixed, server.Options{MaxConnections: 30, HeadTimeout: patience}, func(t *testing.T, r *running) {
+	everywhere(t, fixed, server.Options{MaxConnections: 30, HeadTimeout: patience}, func(t *testing.T, r *running) {
 		var held []net.Conn
 		for i := range 30 {
 			c := r.dial(t)
@@ -218,6 +257,19 @@ func TestUsedConnectionIsNotEvicted(t *testing.T) {
 		ask(t, r.dial(t))
 	}
 	ask(t, used)
+}
+
+// TestEndedConnectionsMakeRoom: those that are over count no more.
+func TestEndedConnectionsMakeRoom(t *testing.T) {
+	r := start(t, fixed, server.Options{MaxConnections: 5})
+	for range 50 {
+		c := r.dial(t)
+		io.WriteString(c, "GET / HTTP/1.0\r\n\r\n")
+		b := bufio.NewReader(c)
+		checkAnswer(t, b, "200 ok", true, false)
+		checkClosed(t, b)
+	}
+	r.awaitDrops(t, server.DropEvicted, 0)
 }
 
 // TestBusyConnectionsAreNotEvicted: answers that are being made are not given
@@ -272,10 +324,10 @@ func TestThousandIdleConnections(t *testing.T) {
 	}
 }
 
-// TestFlood: many clients connect, do nothing or nonsense and go, faster than
-// the places suffice; a probe on a new connection is answered each time.
+// TestFlood: many clients connect, do nothing or nonsense and go; a probe on a
+// new connection is answered each time.
 func TestFlood(t *testing.T) {
-	r := start(t, fixed, server.Options{MaxConnections: 100})
+	r := start(t, fixed, server.Options{})
 	var stop atomic.Bool
 	var flood sync.WaitGroup
 	defer flood.Wait()
@@ -323,42 +375,58 @@ func TestResets(t *testing.T) {
 	ask(t, r.dial(t))
 }
 
-// A troubledListener fails now and then.
+// A troubledListener fails as often as its script wants.
 type troubledListener struct {
 	net.Listener
-	errors chan error
+	script chan error // nil is a connection; after its end there are only these
 }
 
 func (l troubledListener) Accept() (net.Conn, error) {
-	select {
-	case err := <-l.errors:
+	if err := <-l.script; err != nil {
 		return nil, &net.OpError{Op: "accept", Err: err}
-	default:
-		return l.Listener.Accept()
 	}
+	return l.Listener.Accept()
 }
 
 // TestAcceptErrors: whatever prevents a connection from being accepted, the
 // next one is; and where the system lacks files, waiting connections give way.
 func TestAcceptErrors(t *testing.T) {
-	l := troubledListener{listenTCP(t), make(chan error, 10)}
-	r := startOn(t, l, dialPlain, fixed, server.Options{})
-	ask(t, r.dial(t)) // the listener may wait for the next one now
-	for i, err := range []error{syscall.EMFILE, syscall.ECONNABORTED, syscall.ENOBUFS, fmt.Errorf("odd")} {
-		idle := r.dial(t)
-		ask(t, idle)
-		evicted := r.dropped(server.DropEvicted)
-		l.errors <- err
-		ask(t, r.dial(t)) // this one is accepted before the error
-		ask(t, r.dial(t))
-		scarce := i%2 == 0
-		if got := r.dropped(server.DropEvicted) > evicted; got != scarce {
-			t.Errorf("%v: got an eviction %v, want %v", err, got, scarce)
-		}
-		if scarce {
-			checkClosed(t, bufio.NewReader(idle))
-		} else {
+	for _, tt := range []struct {
+		err    error
+		scarce bool
+	}{
+		{syscall.EMFILE, true},
+		{syscall.ENFILE, true},
+		{syscall.ENOBUFS, true},
+		{syscall.ENOMEM, true},
+		{syscall.ECONNABORTED, false},
+		{errors.New("odd"), false},
+	} {
+		t.Run(tt.err.Error(), func(t *testing.T) {
+			t.Parallel()
+			var log lockedBuffer
+			l := troubledListener{listenTCP(t), make(chan error, 5)}
+			for _, err := range []error{nil, nil, tt.err, tt.err, tt.err} {
+				l.script <- err
+			}
+			close(l.script)
+			r := startOn(t, l, dialPlain, fixed, server.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+			idle := r.dial(t)
 			ask(t, idle)
-		}
+			last := r.dial(t)
+			ask(t, last)
+			ask(t, r.dial(t)) // after the errors
+			ask(t, r.dial(t))
+			if tt.scarce {
+				checkClosed(t, bufio.NewReader(idle))
+				r.awaitDrops(t, server.DropEvicted, 1)
+			} else {
+				ask(t, idle)
+			}
+			ask(t, last)
+			if got := log.String(); strings.Count(got, "\n") != 2 || strings.Count(got, tt.err.Error()) != 1 {
+				t.Errorf("got log %q, want a line when it began and one when it ended", got)
+			}
+		})
 	}
 }

@@ -118,8 +118,8 @@ func New(h Handler, o Options) *Server {
 		onDrop:       o.OnDrop,
 		start:        time.Now(),
 		memory:       sync.Pool{New: func() any { return new(memory) }},
-		roster:       roster{limit: or(o.MaxConnections, max(1, min(4096, fileLimit()/2)))},
 	}
+	s.roster = roster{limit: or(o.MaxConnections, max(1, min(4096, fileLimit()/2))), now: s.now}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -66,15 +66,18 @@ func (w *rawWire) tryRead(fd uintptr) bool {
 
 func (w *rawWire) write(b []byte, timeout time.Duration) error {
 	w.out, w.err = b, nil
-	if err := w.raw.Write(w.writable); err != nil {
+	err := w.raw.Write(w.writable)
+	left := w.out
+	w.out = nil // it refers to memory that is not the wire's
+	switch {
+	case err != nil:
 		return err
-	}
-	if w.err != nil || len(w.out) == 0 {
+	case w.err != nil || len(left) == 0:
 		return w.err
 	}
 	// The client is slow to read. Only now is a deadline worth its price.
 	w.tcp.SetWriteDeadline(time.Now().Add(timeout))
-	if _, err := w.tcp.Write(w.out); err != nil {
+	if _, err := w.tcp.Write(left); err != nil {
 		return err
 	}
 	return w.tcp.SetWriteDeadline(time.Time{})

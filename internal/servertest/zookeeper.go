@@ -2,6 +2,7 @@ package servertest
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 const zookeeperJar = "/usr/share/java/zookeeper.jar"
@@ -61,7 +63,25 @@ func zookeeperRecipe(tb testing.TB, conf []string) recipe {
 				"-Dzookeeper.jmx.log4j.disable=true", "-cp", zookeeperJar+":/usr/share/java/slf4j-simple.jar",
 				"org.apache.zookeeper.server.quorum.QuorumPeerMain", file(s))
 		},
-		ready: accepts,
+		ready: answersSrvr,
 		stop:  syscall.SIGTERM,
 	}
+}
+
+// answersSrvr asks a server with a four-letter word. That it accepts a
+// connection is not enough: one that comes very early may never be answered.
+func answersSrvr(s *Server) error {
+	conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
+		return err
+	}
+	if _, err := conn.Write([]byte("srvr")); err != nil {
+		return err
+	}
+	_, err = conn.Read(make([]byte, 1))
+	return err
 }

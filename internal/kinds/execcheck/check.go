@@ -90,6 +90,9 @@ func (c *checker) killed(ctx context.Context, r *run, left []victim) error {
 
 // judge says what the exit status of a program that ended by itself means.
 func (c *checker) judge(r *run) (note string, err error) {
+	if r.lost {
+		return "", check.Failf(check.ReasonExec, "%s ended, but its exit status is lost: something else in hale took it", c.name())
+	}
 	if r.status.Signaled() {
 		return "", check.Failf(check.ReasonExit, "%s was killed by %s%s", c.name(), signalName(r.status), after(": ", first(r.stderr, r.stdout)))
 	}

@@ -47,7 +47,6 @@ type host struct {
 	mu       sync.Mutex
 	lastMark uint64
 	runs     map[uint64]*run // under way, by mark
-	programs map[int]bool    // the process ids of those that are not reaped
 	orphans  map[int]orphan  // by process id
 }
 
@@ -59,10 +58,9 @@ type orphan struct {
 
 func newHost() *host {
 	h := &host{
-		proc:     newProcfs(),
-		kill:     syscall.Kill,
-		runs:     map[uint64]*run{},
-		programs: map[int]bool{},
+		proc: newProcfs(),
+		kill: syscall.Kill,
+		runs: map[uint64]*run{},
 		// A quarter of the numbers leaves room to count, and is neither a
 		// limit that anybody sets nor that of a hale that started this one.
 		lastMark: 1<<62 + rand.Uint64N(1<<62),
@@ -103,7 +101,6 @@ func (h *host) launch(r *run, cmd command, attr *syscall.ProcAttr) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r.pid = pid
-	h.programs[pid] = true
 	return nil
 }
 
@@ -145,7 +142,7 @@ func (r *run) sweep() []victim {
 	if h.reapProgram(r); !r.reaped {
 		roots = append(roots, r.pid)
 	}
-	roots = append(roots, h.orphansOf(r)...)
+	roots = append(roots, h.orphansOf(r)...) // the program perhaps once more
 	h.mu.Unlock()
 	if len(roots) == 0 {
 		return nil
@@ -154,14 +151,15 @@ func (r *run) sweep() []victim {
 	victims := h.family(roots)
 	for i, v := range victims {
 		victims[i].err = h.kill(v.pid, syscall.SIGKILL)
+		r.hunted[v.pid] = true
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, v := range victims {
 		if v.pid == r.pid {
 			h.reapProgram(r)
-		} else {
-			waitFor(v.pid) // no child of ours yet, if its parent lives
+		} else if pid, _ := h.reapChild(v.pid); pid == v.pid { // not if its parent lives
+			delete(r.hunted, pid)
 		}
 	}
 	return victims
@@ -179,7 +177,7 @@ func (r *run) sweepGroup() []victim {
 		h.reapProgram(r)
 	}
 	for r.reaped {
-		switch pid, _ := waitFor(-r.pid); pid {
+		switch pid, _ := h.reapChild(-r.pid); pid {
 		case -1:
 			return nil
 		case 0:
@@ -191,41 +189,37 @@ func (r *run) sweepGroup() []victim {
 
 // reapProgram reaps the program of a run if it has ended; mu is held.
 func (h *host) reapProgram(r *run) {
-	if !r.reaped && r.reap() {
-		delete(h.programs, r.pid)
-	}
-}
-
-// reap takes the program's exit status if it ended. It reports whether it did.
-func (r *run) reap() bool {
 	if r.reaped {
-		return true
+		return
 	}
-	pid, status := waitFor(r.pid)
-	if pid == r.pid {
+	switch pid, status := h.reapChild(r.pid); pid {
+	case r.pid:
 		r.status, r.reaped = status, true
+	case -1:
+		r.lost, r.reaped = true, true
 	}
-	return r.reaped
 }
 
-// waitFor reaps a child if it ended. It returns 0 when the child has not, and
-// -1 when there is no such child.
-func waitFor(pid int) (int, syscall.WaitStatus) {
+// reapChild reaps a child, or one of a process group, if it has ended. It
+// returns 0 when it has not and -1 when there is no such child; mu is held.
+func (h *host) reapChild(pid int) (int, syscall.WaitStatus) {
 	for {
 		var status syscall.WaitStatus
-		got, err := syscall.Wait4(pid, &status, syscall.WNOHANG, nil)
-		if err == syscall.EINTR {
+		reaped, err := syscall.Wait4(pid, &status, syscall.WNOHANG, nil)
+		switch {
+		case err == syscall.EINTR:
 			continue
-		}
-		if err != nil {
+		case err != nil:
 			return -1, 0
 		}
-		return got, status
+		delete(h.orphans, reaped)
+		return reaped, status
 	}
 }
 
 // family returns the roots and their descendants. Each is stopped before its
-// children are listed, so that it starts no more of them.
+// children are listed, so that it neither starts more of them nor reaps any,
+// whose number could then come to mean another process.
 func (h *host) family(roots []int) []victim {
 	var family []victim
 	seen := map[int]bool{}
@@ -247,15 +241,16 @@ func (h *host) orphansOf(r *run) []int {
 	h.refresh()
 	var pids []int
 	for pid, o := range h.orphans {
-		if o.mark == r.mark {
+		if o.mark == r.mark || r.hunted[pid] {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
 }
 
-// refresh brings the orphans up to date; mu is held. A process id can't come to
-// mean another process unseen: an orphan keeps it until it is reaped, here.
+// refresh brings the orphans up to date; mu is held. The programs of runs may be
+// among them. A process id does not come to mean another process unseen: a child
+// keeps it until it is reaped, which is here.
 func (h *host) refresh() {
 	pids := h.proc.adopted()
 	if len(pids) == 0 {
@@ -264,9 +259,6 @@ func (h *host) refresh() {
 	}
 	orphans := make(map[int]orphan, len(pids))
 	for _, pid := range pids {
-		if h.programs[pid] {
-			continue
-		}
 		o, known := h.orphans[pid]
 		if !known {
 			o.mark = h.markOf(pid)
@@ -329,7 +321,8 @@ func (h *host) reapStrangers() {
 		}
 		zombie := h.proc.zombie(pid)
 		if zombie && o.zombie {
-			waitFor(pid)
+			h.reapChild(pid)
+			continue
 		}
 		h.orphans[pid] = orphan{mark: o.mark, zombie: zombie}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -191,6 +192,72 @@ func TestUnkilled(t *testing.T) {
 		"process 3 was killed but has not died yet, as in a dead network mount; and 2 more"
 	if got != want {
 		t.Errorf("\ngot  %s\nwant %s", got, want)
+	}
+}
+
+// TestReapLeavesTheLivingToWait asserts that a process is not reaped before
+// whoever started it had time to.
+func TestReapLeavesTheLivingToWait(t *testing.T) {
+	h := newHost()
+	h.proc.noLists = true // which has it see every child
+	cmd := exec.Command("/bin/sh", "-c", "exit 7")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for !h.proc.zombie(cmd.Process.Pid) {
+		<-time.After(time.Millisecond)
+	}
+	h.reapStrangers()
+	if err := cmd.Wait(); err == nil || err.Error() != "exit status 7" {
+		t.Errorf("got %v, want exit status 7", err)
+	}
+}
+
+func TestLostStatus(t *testing.T) {
+	kindtest.ExpectLeavesNothing(t)
+	c := newChecker(t, newHost(), "")
+	r, err := c.host.start(command{path: "/bin/true", argv: []string{"true"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := syscall.Wait4(r.pid, nil, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	if !r.wait(t.Context()) {
+		t.Error("the run has not ended")
+	}
+	r.finish()
+	_, err = c.judge(r)
+	want := "/bin/sh ended, but its exit status is lost: something else in hale took it"
+	if check.ReasonOf(err) != check.ReasonExec || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// TestForksWhileKilled has a process start daemons as fast as it can while it is
+// killed.
+func TestForksWhileKilled(t *testing.T) {
+	dir := t.TempDir()
+	writeScript(t, dir+"/forks", `
+echo $$ >`+dir+`/pid.new
+mv `+dir+`/pid.new `+dir+`/pid
+i=0
+while [ $i -lt 3000 ]; do
+	env -i setsid sleep 10000 >/dev/null 2>&1 &
+	i=$((i+1))
+done
+`)
+	for range 20 {
+		_ = os.Remove(dir + "/pid")
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			waitForPid(t, dir+"/pid")
+			cancel()
+		}()
+		_, _ = newChecker(t, newHost(), "sh "+dir+"/forks; sleep 10000").Check(ctx)
+		if left := kindtest.Children(t); len(left) > 0 {
+			t.Fatalf("child processes are left: %v", left)
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // How long after its end a run may take to kill and reap what it left, and
 // then to see its output's end.
 const (
-	killTime   = 350 * time.Millisecond
+	killTime   = 300 * time.Millisecond
 	outputTime = 50 * time.Millisecond
 )
 
@@ -32,7 +32,11 @@ type run struct {
 	// reaped and status belong to whoever sweeps: first the run itself, then,
 	// when it gave up, janitor.
 	reaped bool
+	lost   bool // reaped by somebody else, so that there is no status
 	status syscall.WaitStatus
+	// hunted holds what was killed by its process id. It is the run's also when
+	// it became an orphan and does not have the run's mark.
+	hunted map[int]bool
 
 	mu      sync.Mutex
 	victims []victim // what the last sweep found
@@ -62,7 +66,7 @@ func (h *host) start(cmd command) (*run, error) {
 		return nil, err
 	}
 	defer stderrEnd.Close()
-	r := &run{host: h, stdout: stdout, stderr: stderr, exited: make(chan struct{}), gone: make(chan struct{})}
+	r := &run{host: h, stdout: stdout, stderr: stderr, exited: make(chan struct{}), gone: make(chan struct{}), hunted: map[int]bool{}}
 	err = h.launch(r, cmd, &syscall.ProcAttr{
 		Dir:   cmd.dir,
 		Env:   cmd.env,

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"hale/internal/check"
 )
 
@@ -60,6 +62,30 @@ func TestUser(t *testing.T) {
 		r := runLine(t, "/bin/sh -c 'setsid sleep 10000 & echo all good'", "user=nobody")
 		expectNote(t, r, "all good")
 	})
+}
+
+// TestUserHasAllGroups has an account belong to further groups.
+func TestUserHasAllGroups(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Log("only root can run programs as others")
+		return
+	}
+	if rerun(t, &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}) {
+		return
+	}
+	nobody := mustLookup(t, "nobody")
+	groups := t.TempDir() + "/group"
+	text := "nogroup:x:" + nobody.Gid + ":\none:x:60001:daemon,nobody\ntwo:x:60002:daemon\nthree:x:60003:nobody\n"
+	if err := os.WriteFile(groups, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount(groups, "/etc/group", "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	expectNote(t, runLine(t, "id -G", "user=nobody"), nobody.Gid+" 60001 60003")
 }
 
 // TestUserWithoutRoot runs as a user who may not become another.

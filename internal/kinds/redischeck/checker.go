@@ -60,7 +60,7 @@ func (c *checker) handshake(conn *tls.Conn) error {
 		}
 		// A server without TLS may as well wait for the end of what it takes
 		// for a command.
-		return check.Failf(c.reason(err), "%s: no TLS handshake: %w; write redis:// if it is without TLS", c.target, err)
+		return check.Failf(check.ReasonOf(err), "%s: no TLS handshake: %w; write redis:// if it is without TLS", c.target, err)
 	}
 	if err := c.options.CheckExpiry(conn.ConnectionState(), time.Now()); err != nil {
 		return fmt.Errorf("%s: %w", c.target, err)
@@ -68,30 +68,16 @@ func (c *checker) handshake(conn *tls.Conn) error {
 	return nil
 }
 
-// reason is why err happened on a connection. With TLS, what is not known
-// better is an alert: a server may refuse a client's certificate as late as in
-// place of the first reply.
-func (c *checker) reason(err error) check.Reason {
-	reason := check.ReasonOf(err)
-	if reason == check.ReasonOther && c.tls != nil {
-		return check.ReasonTLS
-	}
-	return reason
-}
-
 // talk sends all commands at once and judges their replies in order. The first
 // that is not as it should be decides.
 func (c *checker) talk(conn net.Conn) (note string, err error) {
 	// A server that is full or protected says so at once and hangs up, which
-	// may fail the write; what it said can be read all the same.
-	_, writeErr := conn.Write(c.request)
+	// may fail the write; what it said can be read all the same. If there is
+	// nothing to read, then that says why.
+	_, _ = conn.Write(c.request)
 	r := newReader(conn)
 	for _, command := range c.commands {
-		note, err = c.reply(r, command)
-		if err != nil {
-			if writeErr != nil && check.ReasonOf(err) == check.ReasonClosed {
-				err = fmt.Errorf("%s: sending %s: %w", c.target, command, writeErr)
-			}
+		if note, err = c.reply(r, command); err != nil {
 			return "", err
 		}
 	}
@@ -133,7 +119,7 @@ func (c *checker) explain(command string, err error) error {
 	if m, ok := errors.AsType[*malformed](err); ok {
 		return check.Failf(check.ReasonProtocol, "%s: the answer to %s is not of the Redis protocol: %w", c.target, command, m)
 	}
-	reason, hint := c.reason(err), ""
+	reason, hint := check.ReasonOf(err), ""
 	if c.tls == nil && (reason == check.ReasonReset || reason == check.ReasonClosed) {
 		hint = "; write rediss:// if it speaks TLS"
 	}

@@ -32,7 +32,12 @@ func TestReplica(t *testing.T) {
 	url := "redis://" + replica.Addr
 	servertest.Wait(t, "the replica to follow", func() error { return run(t, url).Err })
 	expectNote(t, run(t, url+"?role=replica"), "replica of "+master.Addr+", link connected")
-	expectNote(t, run(t, "redis://"+master.Addr+"?role=master"), "master, replicas: 1")
+	servertest.Wait(t, "the master to count its replica", func() error {
+		if result := run(t, "redis://"+master.Addr+"?role=master"); result.Note != "master, replicas: 1" {
+			return fmt.Errorf("got %q, %v", result.Note, result.Err)
+		}
+		return nil
+	})
 	expectFailure(t, run(t, url+"?role=master"), check.ReasonRole, "is a replica of "+master.Addr, "a master is wanted")
 
 	master.Stop()
@@ -155,21 +160,52 @@ func TestNotRedis(t *testing.T) {
 	expectFailure(t, run(t, "redis://"+s.Addr), check.ReasonProtocol, "the answer to PING is not of the Redis protocol", "HTTP/1.1 400")
 }
 
-// A server in protected mode does this to clients from elsewhere; from this
-// host it can't be made to.
-func TestProtectedMode(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// What a real server can't be made to answer: to clients of this host, or at
+// all.
+func TestAnswers(t *testing.T) {
+	tests := []struct {
+		name, url, answer string
+		reason            check.Reason
+		parts             []string
+	}{
+		{"protected mode", "redis://%s", "-DENIED Redis is running in protected mode because " + strings.Repeat("of many reasons ", 200) + "\r\n",
+			check.ReasonPermission, []string{"is in protected mode", "DENIED Redis is running"}},
+		{"repeats the password", "redis://:pass-word@%s", "-ERR unknown command 'AUTH', with args beginning with: 'pass-word'\r\n",
+			check.ReasonAuth, []string{"refuses the login: ERR unknown command 'AUTH', with args beginning with: '***'"}},
+		{"wrong status", "redis://%s", "+OK\r\n", check.ReasonProtocol, []string{`answers PING with "OK", want "PONG"`}},
+		{"wrong line end", "redis://%s", "+PONG\n", check.ReasonProtocol, []string{"not of the Redis protocol"}},
+		{"half a status", "redis://%s", "+PO", check.ReasonProtocol, []string{"not of the Redis protocol"}},
+		{"long status", "redis://%s", "+" + strings.Repeat("P", 2000) + "\r\n", check.ReasonProtocol, []string{"not of the Redis protocol"}},
+		{"no line", "redis://%s", "\n", check.ReasonProtocol, []string{"not of the Redis protocol"}},
+		{"nothing", "redis://%s", "", check.ReasonClosed, []string{"no reply to PING"}},
+		{"long role", "redis://%s?role=master", "+PONG\r\n*3\r\n$4096\r\n", check.ReasonProtocol, []string{"answer to ROLE", "at most 1024 bytes"}},
+		{"negative role", "redis://%s?role=master", "+PONG\r\n*3\r\n$-1\r\n", check.ReasonProtocol, []string{"answer to ROLE"}},
+		{"role that is no list", "redis://%s?role=master", "+PONG\r\n*x\r\n", check.ReasonProtocol, []string{"answer to ROLE"}},
+		{"sentinel", "redis://%s?role=master", "+PONG\r\n*2\r\n$8\r\nsentinel\r\n*0\r\n", check.ReasonRole, []string{"is a sentinel, and a master is wanted"}},
 	}
-	defer listener.Close()
-	go func() {
-		conn, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		fmt.Fprintf(conn, "-DENIED Redis is running in protected mode because %s\r\n", strings.Repeat("of many reasons ", 200))
-		_ = conn.Close()
-	}()
-	expectFailure(t, run(t, "redis://"+listener.Addr().String()), check.ReasonPermission, "is in protected mode", "DENIED Redis is running")
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer listener.Close()
+			go func() {
+				conn, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = conn.Read(make([]byte, 1024))
+				_, _ = conn.Write([]byte(test.answer))
+				_ = conn.Close()
+			}()
+			c, err := build(fmt.Sprintf(test.url, listener.Addr()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Without the masking of results, so that the kind's own shows.
+			_, err = c.Checker.Check(t.Context())
+			expectFailure(t, check.NewResult(time.Now(), 0, "", err, nil), test.reason, test.parts...)
+		})
+	}
 }

@@ -1,0 +1,146 @@
+package postgrescheck_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"hale/internal/check"
+	"hale/internal/kinds/kindtest"
+	"hale/internal/kinds/postgrescheck"
+)
+
+// run builds a check with a patient timeout and runs it once.
+func run(t *testing.T, url string, options ...check.Option) check.Result {
+	t.Helper()
+	c, err := build(url, options...)
+	if err != nil {
+		t.Fatalf("build %s: %v", url, err)
+	}
+	return c.Run(t.Context(), func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) })
+}
+
+func build(url string, options ...check.Option) (*check.Check, error) {
+	registry, err := check.NewRegistry(check.Env{}, postgrescheck.Kind(), postgrescheck.KindLong())
+	if err != nil {
+		return nil, err
+	}
+	policy := check.DefaultPolicy()
+	policy.Interval, policy.Timeout = time.Minute, 20*time.Second
+	return registry.Build(check.Spec{URL: url, Options: options, Policy: policy})
+}
+
+func option(name, value string) check.Option {
+	return check.Option{Name: name, Values: []string{value}}
+}
+
+func expectNote(t *testing.T, result check.Result, want string) {
+	t.Helper()
+	if result.Err != nil || result.Note != want {
+		t.Errorf("got note %q and error %v, want note %q", result.Note, result.Err, want)
+	}
+}
+
+// expectFailure asserts a failure's reason and that its text has all parts.
+func expectFailure(t *testing.T, result check.Result, reason check.Reason, parts ...string) {
+	t.Helper()
+	if result.Reason() != reason {
+		t.Errorf("reason %q (%v), want %q", result.Reason(), result.Err, reason)
+		return
+	}
+	for _, part := range parts {
+		if !strings.Contains(result.Text(), part) {
+			t.Errorf("error %q, want %q in it", result.Text(), part)
+		}
+	}
+}
+
+func TestContract(t *testing.T) {
+	urls := map[string]string{
+		"ping":             "postgres://%s",
+		"ping without TLS": "postgres://%s?sslmode=disable",
+		"login":            "postgres://app:secret@%s/db?query=select%%201&sslmode=verify-full",
+		"login, no TLS":    "postgres://app:secret@%s/db?query=select%%201&sslmode=disable",
+	}
+	for name, url := range urls {
+		t.Run(name, func(t *testing.T) {
+			kindtest.Network{Kind: postgrescheck.Kind(), URL: func(a string) string { return fmt.Sprintf(url, a) }}.Run(t)
+		})
+	}
+}
+
+func TestOptions(t *testing.T) {
+	tests := []struct {
+		name, url string
+		options   []check.Option
+		want      string
+	}{
+		{"opaque", "postgres:5432", nil, "url: postgres:5432 has no host; write postgres://HOST:PORT, or postgres://:PORT for this host"},
+		{"port", "postgres://h:0", nil, "url: port 0 is out of range; a port is a number from 1 to 65535"},
+		{"two users", "postgres://a:pw@h", []check.Option{option("username", "b")}, `username: is "b", and the URL names another user; give it once`},
+		{"two passwords", "postgres://a:first-pw@h", []check.Option{option("password", "second-pw")}, "password: is not the one in the URL; give it once"},
+		{"password without user", "postgres://:pass-word@h", nil, "username: is missing, and a password, cert, query or role needs a login; write postgres://USER:PASSWORD@HOST/DATABASE"},
+		{"query without user", "postgres://h?query=select%201", nil, "username: is missing, and a password, cert, query or role needs a login; write postgres://USER:PASSWORD@HOST/DATABASE"},
+		{"blank query", "postgres://a@h?query=%20", nil, "query: is blank; give a statement such as select 1"},
+		{"expect alone", "postgres://a@h?expect=1", nil, "expect: needs query, the statement that answers it"},
+		{"role", "postgres://a@h?role=master", nil, `role: "master" is not a role; give primary or standby`},
+		{"zero bytes", "postgres://%00:%00@h/%00?query=%00", nil, `username: has a zero byte, which PostgreSQL has no way to receive
+password: has a zero byte, which PostgreSQL has no way to receive
+query: has a zero byte, which PostgreSQL has no way to receive
+url: has a zero byte, which PostgreSQL has no way to receive`},
+		{"relative socket", "postgres://?host=db.internal", nil, `host: "db.internal" is not the absolute path of a directory; a name or address of a host goes into the URL`},
+		{"socket and host", "postgres://h?host=/run/postgresql", nil, "host: is for a unix socket, and the URL names a host; give one of them"},
+		{"socket and TLS", "postgres://?host=/run/postgresql&sslmode=verify-ca", nil, "sslmode: is verify-ca, and a unix socket is without TLS; leave it out"},
+		{"sslmode", "postgres://h?sslmode=verify_full", nil, `sslmode: "verify_full" is not known; did you mean "verify-full"? (known: disable, prefer, require, verify-ca, verify-full)`},
+		{"TLS options without TLS", "postgres://h?ca=/ca.pem", nil, "sslmode: is prefer, and ca, cert, key, server_name, insecure and min_days need TLS; give require, verify-ca or verify-full"},
+		{"insecure verification", "postgres://h?sslmode=verify-full&insecure", nil, "insecure: contradicts sslmode=verify-full; leave one of them out"},
+		{"relative file", "postgres://h?sslmode=require&ca=ca.pem", nil, `ca: "ca.pem" is a relative path; give an absolute one`},
+		{"missing file", "postgres://h?sslmode=require&ca=/nowhere/ca.pem", nil, "ca: open /nowhere/ca.pem: no such file or directory"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := build(test.url, test.options...)
+			if err == nil || err.Error() != test.want {
+				t.Errorf("got  %v\nwant %s", err, test.want)
+			}
+		})
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	for _, kind := range []check.Kind{postgrescheck.Kind(), postgrescheck.KindLong()} {
+		c := kindtest.Build(t, kind, kind.Scheme+"://")
+		want := []check.Setting{
+			{Name: "username", Value: ""}, {Name: "password", Value: ""}, {Name: "host", Value: ""}, {Name: "query", Value: ""},
+			{Name: "expect", Value: ""}, {Name: "role", Value: ""}, {Name: "sslmode", Value: "prefer"},
+			{Name: "ca", Value: ""}, {Name: "cert", Value: ""}, {Name: "key", Value: ""}, {Name: "server_name", Value: ""},
+			{Name: "insecure", Value: "false"}, {Name: "min_days", Value: "0"},
+		}
+		if got := fmt.Sprint(c.Options); got != fmt.Sprint(want) {
+			t.Errorf("%s: got %s, want %v", kind.Scheme, got, want)
+		}
+	}
+}
+
+func TestExamplesAreValid(t *testing.T) {
+	for _, kind := range []check.Kind{postgrescheck.Kind(), postgrescheck.KindLong()} {
+		if _, err := build(kind.Example); err != nil {
+			t.Errorf("%s: %v", kind.Example, err)
+		}
+	}
+}
+
+// The environment and the home directory hold what other programs log in with;
+// a check that took from there would not check what it says.
+func TestServiceThatCannotBeReadIsNamed(t *testing.T) {
+	t.Setenv("PGSERVICE", "nowhere")
+	t.Setenv("PGSERVICEFILE", "/nowhere/pg_service.conf")
+	if _, err := build("postgres://h"); err != nil {
+		t.Errorf("without a login: %v", err)
+	}
+	_, err := build("postgres://app:pass-word@h")
+	if err == nil || !strings.HasPrefix(err.Error(), "PGSERVICE in hale's environment names a service that can't be read; unset it: ") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,166 @@
+package server_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"hale/internal/server"
+	"hale/internal/verdict"
+)
+
+// groups are the verdicts that an Answerer knows. They tell the built-in groups
+// apart as far as three outcomes can.
+type groups map[string]verdict.Outcome
+
+func (g groups) Answer(_ context.Context, group string) (verdict.Outcome, bool) {
+	outcome, ok := g[group]
+	return outcome, ok
+}
+
+// respond renders what the handler says to a GET of path, as a client sees it.
+func respond(t *testing.T, h server.Handler, path, accept string) (response *http.Response, body string) {
+	t.Helper()
+	r := start(t, h, server.Options{})
+	c := r.dial(t)
+	defer c.Close()
+	io.WriteString(c, "GET "+path+" HTTP/1.1\r\nAccept: "+accept+"\r\n\r\n")
+	response, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, string(all)
+}
+
+func TestVerdictsPaths(t *testing.T) {
+	for path, want := range map[string]string{
+		"/livez": "live", "/livez/": "live", "/livez?verbose": "live", "/livez/?x=/readyz": "live",
+		"/_healthz/livez/": "live", "/_healthz/livez": "live", "http://host:80/livez": "live",
+		"/startupz": "startup", "/startupz/": "startup", "/_healthz/startupz/": "startup", "/_healthz/startupz": "startup",
+		"/healthz": "all", "/healthz/": "all", "/_healthz/": "all", "/_healthz": "all",
+		"/readyz": "ready", "/readyz/": "ready", "/_healthz/readyz/": "ready", "/_healthz/readyz": "ready",
+		"/group/live": "live", "/group/web": "web", "/group/web/": "web", "/group/web?x": "web",
+		"/group/nosuch": "", "/group/web/x": "", "/group/WEB": "", "/group/w%65b": "", "/group//": "",
+
+		// Everything else is ready.
+		"/": "ready", "/health_check": "ready", "*": "ready", "/group": "ready", "/group/": "ready", "?": "ready",
+		"//livez": "ready", "/livez//": "ready", "/LIVEZ": "ready", "/Livez": "ready", "/l%69vez": "ready", "/./livez": "ready",
+		"/x/../livez": "ready", "/livez/x": "ready", "/livezx": "ready", "livez": "ready", "/livez;x": "ready", "/livez#x": "ready",
+		"/livez%2f": "ready", "/livez%00": "ready", "http://host": "ready", "http://livez": "ready", "/_healthz//livez": "ready",
+		"/_healthz/healthz": "ready", "/groups/web": "ready", "x?u=http://h/livez": "ready",
+	} {
+		var asked atomic.Value
+		a := answerFunc(func(_ context.Context, group string) (verdict.Outcome, bool) {
+			asked.Store(group)
+			if group == "live" || group == "ready" || group == "startup" || group == "all" || group == "web" {
+				return verdict.Pass, true
+			}
+			return verdict.Fail, false
+		})
+		response, body := respond(t, server.Verdicts(a, 503), path, "")
+		if want == "" {
+			if response.StatusCode != 404 || body != "unknown group" {
+				t.Errorf("%s: got %d %q, want 404 unknown group", path, response.StatusCode, body)
+			}
+			continue
+		}
+		if asked.Load() != want || response.StatusCode != 200 || body != "ok" {
+			t.Errorf("%s: got %d %q of group %q, want 200 ok of %s", path, response.StatusCode, body, asked.Load(), want)
+		}
+	}
+}
+
+type answerFunc func(ctx context.Context, group string) (verdict.Outcome, bool)
+
+func (f answerFunc) Answer(ctx context.Context, group string) (verdict.Outcome, bool) {
+	return f(ctx, group)
+}
+
+func TestVerdictsOutcomes(t *testing.T) {
+	const text, json = "text/plain; charset=utf-8", "application/health+json"
+	for _, tt := range []struct {
+		groups      groups
+		failStatus  int
+		accept      string
+		status      int
+		contentType string
+		body        string
+	}{
+		{groups{"ready": verdict.Pass}, 503, "", 200, text, "ok"},
+		{groups{"ready": verdict.Degraded}, 503, "", 200, text, "degraded"},
+		{groups{"ready": verdict.Fail}, 503, "", 503, text, "fail"},
+		{groups{"ready": verdict.Fail}, 500, "", 500, text, "fail"},
+		{groups{"ready": verdict.Pass}, 503, json, 200, json, `{"status":"pass"}`},
+		{groups{"ready": verdict.Degraded}, 503, json, 200, json, `{"status":"warn"}`},
+		{groups{"ready": verdict.Fail}, 503, json, 503, json, `{"status":"fail"}`},
+		{groups{"ready": verdict.Fail}, 500, "application/json", 500, json, `{"status":"fail"}`},
+		// Not even an Answerer that knows nothing makes it pass.
+		{groups{}, 503, "", 503, text, "fail"},
+		{groups{"ready": verdict.Outcome(7)}, 503, "", 503, text, "fail"},
+	} {
+		response, body := respond(t, server.Verdicts(tt.groups, tt.failStatus), "/", tt.accept)
+		if response.StatusCode != tt.status || response.Header.Get("Content-Type") != tt.contentType || body != tt.body {
+			t.Errorf("%v, %d, %q: got %d %s %q, want %d %s %q", tt.groups, tt.failStatus, tt.accept,
+				response.StatusCode, response.Header.Get("Content-Type"), body, tt.status, tt.contentType, tt.body)
+		}
+		if got, want := response.Header.Get("Cache-Control"), "no-store"; got != want {
+			t.Errorf("%v: got Cache-Control %q, want %q", tt.groups, got, want)
+		}
+		for name := range response.Header {
+			switch name {
+			case "Content-Type", "Content-Length", "Cache-Control", "Date":
+			default:
+				t.Errorf("%v: got the field %s, which nobody needs", tt.groups, name)
+			}
+		}
+	}
+}
+
+func TestVerdictsAccept(t *testing.T) {
+	for accept, json := range map[string]bool{
+		"":                                  false,
+		"*/*":                               false,
+		"text/plain":                        false,
+		"text/plain, text/*, */*":           false, // Consul
+		"text/html,application/xhtml+xml":   false,
+		"application/*":                     false,
+		"application/json":                  true,
+		"APPLICATION/JSON ; charset=utf-8":  true,
+		"application/health+json":           true,
+		"application/json, text/plain, */*": true, // axios
+		"text/plain;q=0.5, application/json;q=0.4": false,
+		"text/plain;q=0.4, application/json;q=0.5": true,
+		"application/json;q=0":                     false,
+		"application/json; q=0.0, */*":             false,
+		"application/json;q=nonsense":              true,
+		"application/json;q=2":                     true,
+		"application/json-patch+json":              false,
+		",;,;q=,":                                  false,
+	} {
+		response, _ := respond(t, server.Verdicts(groups{"ready": verdict.Pass}, 503), "/", accept)
+		if got := response.Header.Get("Content-Type") == "application/health+json"; got != json {
+			t.Errorf("%q: got JSON %v, want %v", accept, got, json)
+		}
+	}
+}
+
+// TestVerdictsMethods: the method does not matter.
+func TestVerdictsMethods(t *testing.T) {
+	r := start(t, server.Verdicts(groups{"ready": verdict.Fail, "live": verdict.Pass}, 503), server.Options{})
+	c := r.dial(t)
+	b := bufio.NewReader(c)
+	for _, method := range []string{"GET", "OPTIONS", "POST", "PUT", "DELETE", "PROPFIND"} {
+		io.WriteString(c, method+" /readyz HTTP/1.1\r\n\r\n"+method+" /livez HTTP/1.1\r\n\r\n")
+		checkAnswer(t, b, "503 fail", false, false)
+		checkAnswer(t, b, "200 ok", false, false)
+	}
+	io.WriteString(c, "HEAD /readyz HTTP/1.1\r\n\r\n")
+	checkAnswer(t, b, "503 ", false, true)
+}

@@ -1,0 +1,115 @@
+package server
+
+import (
+	"io"
+	"net"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// tcpPair returns both ends of a connection.
+func tcpPair(t *testing.T) (ours, theirs *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		client.Close()
+		nc.Close()
+	})
+	return nc.(*net.TCPConn), client.(*net.TCPConn)
+}
+
+// TestWriteToSlowReader: a write that had to wait for its reader leaves no
+// deadline behind.
+func TestWriteToSlowReader(t *testing.T) {
+	t.Parallel()
+	const timeout = 2 * time.Second
+	for name, wire := range map[string]func(net.Conn) wire{
+		"newWire":   newWire,
+		"plainWire": func(nc net.Conn) wire { return &plainWire{nc: nc} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ours, theirs := tcpPair(t)
+			ours.SetWriteBuffer(sendBuffer)
+			theirs.SetReadBuffer(sendBuffer)
+			w := wire(ours)
+			const size = 1 << 20
+			read := make(chan int64)
+			go func() {
+				time.Sleep(timeout / 10) // let the buffers fill
+				n, _ := io.CopyN(io.Discard, theirs, size+1)
+				read <- n
+			}()
+			begin := time.Now()
+			if err := w.write(make([]byte, size), timeout); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Until(begin.Add(timeout + timeout/4)))
+			if err := w.write([]byte("x"), timeout); err != nil {
+				t.Error(err)
+			}
+			if got, want := <-read, int64(size+1); got != want {
+				t.Errorf("got %d bytes, want %d", got, want)
+			}
+		})
+	}
+}
+
+// TestIdleConnectionsHoldNoBuffers: a thousand connections on which a request
+// was answered take a fraction of a thousand buffers.
+func TestIdleConnectionsHoldNoBuffers(t *testing.T) {
+	l, err := Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(Verdicts(passes{}, 503), Options{MaxConnections: 2000})
+	served := make(chan error)
+	go func() { served <- s.Serve(t.Context(), l) }()
+	heap := func() uint64 {
+		runtime.GC()
+		runtime.GC() // the pool forgets in two rounds
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	const n = 1000
+	var conns []net.Conn
+	answer := make([]byte, 1000)
+	for range n {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		io.WriteString(c, "GET / HTTP/1.1\r\n\r\n")
+		if _, err := c.Read(answer); err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, c)
+	}
+	// The last ones may be about to give theirs back.
+	deadline := time.Now().Add(30 * time.Second)
+	each := (heap() - before) / n
+	for ; each > MaxHead/2 && time.Now().Before(deadline); each = (heap() - before) / n {
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Logf("%d bytes of heap for an idle connection and its client", each)
+	if each > MaxHead/2 {
+		t.Errorf("got %d bytes for each, want less than half a buffer", each)
+	}
+	runtime.KeepAlive(conns)
+}
