@@ -28,6 +28,7 @@ func TestHaleChecks(t *testing.T) {
 		{"URL in a flag is an argument", `exec:/x.sh --url=http://h/ x:y`, []string{"exec:/x.sh|--url=http://h/|x:y"}},
 		{"quotes keep spaces", `exec:/x.sh "a b" 'c  d' e\ f`, []string{"exec:/x.sh|a b|c  d|e f"}},
 		{"quotes in quotes", `exec:/x.sh "it's" 'a "b"' "\"c\""`, []string{`exec:/x.sh|it's|a "b"|"c"`}},
+		{"a backslash in single quotes", `exec:/x.sh 'a\' tcp://:80`, []string{`exec:/x.sh|a\`, "tcp://:80"}},
 		{"quoted check", `"tcp://:80" 'exec:/x.sh a b' tcp://:81`, []string{"tcp://:80", "exec:/x.sh|a|b", "tcp://:81"}},
 		{"quotes inside a URL", `file:"/run/a b" tcp://:80`, []string{"file:///run/a%20b", "tcp://:80"}},
 		{"nothing", " \n\t ", nil},

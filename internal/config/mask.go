@@ -9,11 +9,11 @@ import (
 
 // forms returns the forms that a secret may take, besides those that
 // [check.Secrets.Add] makes of each: cleaned, for what is cleaned is then
-// quoted; as it is written in a URL; and as a path is shown.
+// quoted; and as user names and paths are shown.
 func forms(secret string, inURL bool) []string {
 	forms := []string{secret, check.CleanText(secret)}
 	if inURL {
-		forms = append(forms, encode(secret, ""), encode(secret, "/"), (&url.URL{Path: secret}).EscapedPath())
+		forms = append(forms, url.User(secret).String(), encode(secret, "/"))
 	}
 	return forms
 }
