@@ -71,8 +71,9 @@ func (r *Registry) Build(spec Spec) (*Check, error) {
 	errs.add(err)
 	options := override(inURL, spec.Options)
 	config := kind.create()
-	errs.addNew(kind.setOptions(config, options, hidesPassword(rest, inURL)))
-	if err == nil {
+	hidden, fault := kind.setOptions(config, options, hidesPassword(rest, inURL))
+	errs.addNew(fault)
+	if err == nil && !hidden {
 		if err := config.SetTarget(target); err != nil {
 			errs.add(err)
 		} else {
@@ -135,6 +136,12 @@ func (k Kind) split(rest string) (Target, []Option, error) {
 		errs.add(err)
 		options = override(fromQuery, options)
 	}
+	authority, path, _ := strings.Cut(strings.TrimPrefix(rest, "//"), "/")
+	if !k.KeepsQuery && authority != "" && strings.Contains(path, "@") {
+		// Perhaps a password that holds a slash: it must not be taken for a path.
+		errs.add(notEncoded())
+		return Target{Scheme: k.Scheme}, options, errs.join()
+	}
 	u, err := parseURL(k.Scheme + ":" + rest)
 	errs.add(err)
 	return Target{Scheme: k.Scheme, URL: u}, options, errs.join()
@@ -152,10 +159,9 @@ func override(base, over []Option) []Option {
 // setOptions stores the kind's own options in config. An option that neither
 // the kind nor every check has is an error. It is not named if it may be a part
 // of a password, which secretive says of those in the URL, and resembles no
-// option.
-func (k Kind) setOptions(config Config, options []Option, secretive bool) error {
+// option; hidden is then true.
+func (k Kind) setOptions(config Config, options []Option, secretive bool) (hidden bool, err error) {
 	var errs errorList
-	hidden := false
 	v := reflect.ValueOf(config).Elem()
 	for _, o := range options {
 		f, ok := k.field(o.Name)
@@ -181,7 +187,7 @@ func (k Kind) setOptions(config Config, options []Option, secretive bool) error 
 	if hidden {
 		errs.option("url", "what follows the first ? or # has more than options of %s (it has: %s); in a user name, password or other value, write %%3F for ?, %%23 for # and %%26 for &", k.Scheme, strings.Join(k.optionNames(), ", "))
 	}
-	return errs.join()
+	return hidden, errs.join()
 }
 
 func (k Kind) optionNames() []string {

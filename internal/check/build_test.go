@@ -69,6 +69,14 @@ func TestBuildKeepsTheQueryOrTheCommand(t *testing.T) {
 	}
 }
 
+// What is shown of a target is one line.
+func TestBuildCleansTheTarget(t *testing.T) {
+	c := mustBuild(t, "cmd:/bin/x\n\x1b[31m a "+strings.Repeat("b", 1000))
+	if want := "cmd:/bin/x a " + strings.Repeat("b", 495) + "…"; c.Target != want {
+		t.Errorf("got %q, want %q", c.Target, want)
+	}
+}
+
 // A short interval brings the timeout and recheck that nobody gave down.
 func TestBuildShortInterval(t *testing.T) {
 	c := mustBuild(t, "db://h?interval=500ms")
@@ -96,6 +104,16 @@ func TestBuildErrors(t *testing.T) {
 		{"db://[::1", nil, `url: the host is not one; write a name, an IPv4 address, or an IPv6 address in brackets such as [::1]`},
 		{"db://[1.2.3.4]:80", nil, `url: the host is not one; write a name, an IPv4 address, or an IPv6 address in brackets such as [::1]`},
 		{"db://h/%zz", nil, `url: a special character in the user name, password or path is not encoded; write %40 for @, %23 for #, %2F for /, %3A for :, %25 for %`},
+		{"db://:12/34@h", nil, `url: a special character in the user name, password or path is not encoded; write %40 for @, %23 for #, %2F for /, %3A for :, %25 for %`},
+		{"db://u:p@q/r@h", nil, `url: a special character in the user name, password or path is not encoded; write %40 for @, %23 for #, %2F for /, %3A for :, %25 for %`},
+		{"db://:p@ss#w%rd@host", nil, `url: what follows the first ? or # has more than options of db ` + dbOptions + `; in a user name, password or other value, write %3F for ?, %23 for # and %26 for &`},
+		{"user:pw@host:5432", nil, `url: unknown kind of check "user" (known: cmd, db, web)`},
+		{"//user:pw@host:5432", nil, `url: "***@host:5432" is not a check's URL; write KIND://HOST:PORT, such as tcp://127.0.0.1:5432 or http://127.0.0.1:8000/health`},
+		{"host/app?password=hunter2", nil, `url: "host/app" is not a check's URL; write KIND://HOST:PORT, such as tcp://127.0.0.1:5432 or http://127.0.0.1:8000/health`},
+		{"TOKEN=hunter2 x", nil, `url: "TOKEN=***" is not a check's URL; write KIND://HOST:PORT, such as tcp://127.0.0.1:5432 or http://127.0.0.1:8000/health`},
+		{"/bin/x --password hunter2", nil, `url: "/bin/x" is not a check's URL; write KIND://HOST:PORT, such as tcp://127.0.0.1:5432 or http://127.0.0.1:8000/health`},
+		{"//user:p w@host", nil, `url: "***" is not a check's URL; write KIND://HOST:PORT, such as tcp://127.0.0.1:5432 or http://127.0.0.1:8000/health`},
+		{"db://h?=1", nil, `url: an option without a name; write NAME=VALUE`},
 		{"db://h/\n", nil, `url: has a control character, such as a line break or a tab; take it out, or write it %XX`},
 		{"db://h?name=a%20b", nil, `name: "a b" is not a name; use letters, digits, '.', '_' and '-', starting with a letter or digit`},
 		{"db://h?name=", nil, `name: is empty`},
@@ -120,6 +138,7 @@ func TestBuildErrors(t *testing.T) {
 		{"db://h:x?count=x&text=%zz#interval=5", nil,
 			"text: a % that is not followed by two hexadecimal digits; write %25 for %\n" +
 				"url: the port is not a number; a port is a number from 1 to 65535 (a special character in a password is written %XX, such as %40 for @)\n" +
+				"count: \"x\" is not a whole number\n" +
 				"interval: \"5\" has no unit; write 5s for seconds, 5ms for milliseconds"},
 	} {
 		_, err := build(t, test.url, test.options...)

@@ -119,7 +119,8 @@ func TestDialThisHost(t *testing.T) {
 }
 
 func TestDialThisHostRefused(t *testing.T) {
-	_, port, _ := net.SplitHostPort(closedAddress(t))
+	listeners, port := listenOnAll(t, []string{"::"}) // on IPv4 too
+	_ = listeners[0].Close()
 	_, err := check.Dial(t.Context(), "tcp", ":"+port)
 	want := "dial tcp :" + port + ": connection refused on every address of this host ("
 	if !errors.Is(err, syscall.ECONNREFUSED) || !strings.HasPrefix(errText(err), want) {

@@ -28,7 +28,7 @@ func (l *level) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q is not a level; give high", text)
 }
 
-func (l level) String() string { return fmt.Sprintf("level %d", int(l)) }
+func (l *level) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "level %d", int(*l)), nil }
 
 // common options of two fake kinds.
 type embedded struct {

@@ -82,8 +82,8 @@ func FuzzBuildKeepsPasswords(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, before, after string, form uint8) {
 		const mark = "hUnt3r2Qzj"
-		if strings.ContainsFunc(before+after, unicode.IsControl) || strings.Contains(before, "=") {
-			t.Skip() // as a value of what looks like an option it may be shown
+		if strings.ContainsFunc(before+after, unicode.IsControl) || strings.Contains(before+after, "=") {
+			t.Skip() // the name or value of what looks like an option may be shown
 		}
 		password := before + mark + after
 		forms := []string{
@@ -101,6 +101,9 @@ func FuzzBuildKeepsPasswords(f *testing.F) {
 			"db://host:99999?count=x&password=" + password,
 		}
 		url := forms[int(form)%len(forms)]
+		if strings.HasPrefix(url, "web:") && strings.ContainsAny(password, "/?") {
+			t.Skip() // an @ is fine in its path and query
+		}
 		c, err := build(t, url)
 		if shown := shownOf(c, err); strings.Contains(shown, mark) {
 			t.Errorf("%q\nis shown as %s", url, shown)

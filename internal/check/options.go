@@ -31,8 +31,11 @@ type Option struct {
 
 // ParseOptions reads options written as in a URL: name=value&name=value.
 // Values are percent-decoded; a plus sign is a plus sign; a name alone is true.
+// Its error joins every fault as an [*OptionError]; a value that can't be
+// decoded is returned as it is.
 func ParseOptions(text string) ([]Option, error) {
 	var opts []Option
+	var errs errorList
 	for part := range strings.SplitSeq(text, "&") {
 		if part == "" {
 			continue
@@ -41,20 +44,22 @@ func ParseOptions(text string) ([]Option, error) {
 		if !assigned {
 			value = "true"
 		}
-		decoded, err := url.PathUnescape(value)
-		if err != nil {
+		if decoded, err := url.PathUnescape(value); err == nil {
+			value = decoded
+		} else {
+			at := name
 			if !optionName.MatchString(name) {
-				name = "url" // it may be a part of a password
+				at = "url" // it may be a part of a password
 			}
-			return nil, OptionErrorf(name, "a %% that is not followed by two hexadecimal digits; write %%25 for %%")
+			errs.option(at, "a %% that is not followed by two hexadecimal digits; write %%25 for %%")
 		}
 		if i := slices.IndexFunc(opts, func(o Option) bool { return o.Name == name }); i >= 0 {
-			opts[i].Values = append(opts[i].Values, decoded)
+			opts[i].Values = append(opts[i].Values, value)
 			continue
 		}
-		opts = append(opts, Option{Name: name, Values: []string{decoded}})
+		opts = append(opts, Option{Name: name, Values: []string{value}})
 	}
-	return opts, nil
+	return opts, errs.join()
 }
 
 var optionName = regexp.MustCompile(`^[a-z0-9_]+$`)

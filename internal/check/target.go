@@ -94,17 +94,17 @@ func (t Target) Masked() string {
 	b.WriteString(u.Host)
 	b.WriteString(t.shownPath())
 	if u.RawQuery != "" {
-		b.WriteString("?" + maskQuery(u.RawQuery))
+		b.WriteString("?" + t.shownQuery())
 	}
 	return b.String()
 }
 
 // hiddenOpaque returns the part that is not shown of what follows a scheme
-// without slashes: what stands before an @, or after a colon and is no port, was
-// perhaps meant as a password.
+// without slashes: all of it when an @ is in it, else what stands after a colon
+// and is no port; it was perhaps meant as a password.
 func hiddenOpaque(opaque string) span {
-	if i := strings.LastIndexByte(opaque, '@'); i >= 0 {
-		return span{0, i}
+	if strings.Contains(opaque, "@") {
+		return span{0, len(opaque)}
 	}
 	if host, port, found := strings.Cut(opaque, ":"); found && !isNumber(port) {
 		return span{len(host) + 1, len(opaque)}
@@ -126,16 +126,34 @@ func (t Target) shownPath() string {
 // hiddenPath returns the part of a path that is not shown.
 func (t Target) hiddenPath(path string) string {
 	i := strings.LastIndexByte(path, '@')
-	if port := strings.LastIndexByte(t.URL.Host, ':'); i < 1 || t.URL.User != nil || port <= strings.LastIndexByte(t.URL.Host, ']') {
+	if i < 1 || !t.portOrPassword() {
 		return ""
 	}
 	return path[1:i]
 }
 
+// shownQuery is the query as people may see it. That of a URL without a path is
+// perhaps the end of a password, like the path in shownPath.
+func (t Target) shownQuery() string {
+	if i := strings.LastIndexByte(t.URL.RawQuery, '@'); i >= 0 && t.URL.Path == "" && t.portOrPassword() {
+		return Masked + t.URL.RawQuery[i:]
+	}
+	return maskQuery(t.URL.RawQuery)
+}
+
+// portOrPassword reports whether the URL has no user, and its host ends in a
+// colon or a port, which may be the start of a password.
+func (t Target) portOrPassword() bool {
+	return t.URL.User == nil && strings.LastIndexByte(t.URL.Host, ':') > strings.LastIndexByte(t.URL.Host, ']')
+}
+
 func maskQuery(query string) string {
 	pairs := strings.Split(query, "&")
 	for i, pair := range pairs {
-		name, value, _ := strings.Cut(pair, "=")
+		name, value, assigned := strings.Cut(pair, "=")
+		if j := strings.LastIndexByte(pair, '@'); j >= 0 && !assigned {
+			pairs[i] = Masked + pair[j:]
+		}
 		if len(querySecrets(name, value)) > 0 {
 			pairs[i] = name + "=" + Masked
 		}
@@ -212,12 +230,16 @@ func parseURL(raw string) (*url.URL, error) {
 	case strings.Contains(reason, "invalid port"):
 		return nil, OptionErrorf("url", "the port is not a number; a port is a number from 1 to 65535 (a special character in a password is written %%XX, such as %%40 for @)")
 	case strings.Contains(reason, "invalid userinfo"), strings.Contains(reason, "invalid URL escape"):
-		return nil, OptionErrorf("url", "a special character in the user name, password or path is not encoded; write %%40 for @, %%23 for #, %%2F for /, %%3A for :, %%25 for %%")
+		return nil, notEncoded()
 	case strings.Contains(reason, "control character"):
 		return nil, OptionErrorf("url", "has a control character, such as a line break or a tab; take it out, or write it %%XX")
 	default:
 		return nil, OptionErrorf("url", "the host is not one; write a name, an IPv4 address, or an IPv6 address in brackets such as [::1]")
 	}
+}
+
+func notEncoded() error {
+	return OptionErrorf("url", "a special character in the user name, password or path is not encoded; write %%40 for @, %%23 for #, %%2F for /, %%3A for :, %%25 for %%")
 }
 
 // defaultName makes a name for a check that was given none.

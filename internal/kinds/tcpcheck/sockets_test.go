@@ -22,8 +22,8 @@ func TestThisHost(t *testing.T) {
 	bound = append(bound, interfaceAddresses(t)...)
 	for _, host := range bound {
 		t.Run(host, func(t *testing.T) {
-			address := serve(t, net.JoinHostPort(host, "0"), says("here"))
-			_, port, _ := net.SplitHostPort(address)
+			port := freePort(t)
+			serve(t, net.JoinHostPort(host, port), says("here"))
 			for _, url := range []string{"tcp://:" + port, "tcp://" + port, "tcp://" + port + "?expect=here"} {
 				if result := runPatiently(t, url); !result.Healthy() {
 					t.Errorf("%s: got %v, want healthy", url, result.Err)
@@ -31,6 +31,21 @@ func TestThisHost(t *testing.T) {
 			}
 		})
 	}
+}
+
+// freePort returns a port that nothing listens on, on any address of this host.
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }
 
 // interfaceAddresses returns the addresses that this machine has besides the
@@ -51,7 +66,7 @@ func interfaceAddresses(t *testing.T) []string {
 }
 
 func TestThisHostRefused(t *testing.T) {
-	port := strconv.Itoa(servertest.FreePort(t))
+	port := freePort(t)
 	result := runPatiently(t, "tcp://:"+port)
 	kindtest.ExpectReason(t, result, check.ReasonRefused)
 	want := "this host's port " + port + " refused the connection: nothing listens there; is the service running, and on this address and port? (connection refused)"
