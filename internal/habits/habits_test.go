@@ -165,7 +165,10 @@ func TestEveryKindIsDocumentedWithItsOptions(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("%s lists the options\n%v\nthe kind %s has\n%v", path, got, k.Scheme, want)
 		}
-		for _, heading := range []string{"# " + name, "## What it checks", "## URL", "## Options", "## Failures", "## Example"} {
+		if first, _, _ := strings.Cut(string(text), "\n"); !slices.Contains(strings.FieldsFunc(first, func(r rune) bool { return strings.ContainsRune("#, ", r) }), k.Scheme) {
+			t.Errorf("the title of %s does not name %s", path, k.Scheme)
+		}
+		for _, heading := range []string{"## What it checks", "## URL", "## Options", "## Failures", "## Example"} {
 			if !strings.Contains("\n"+string(text), "\n"+heading+"\n") {
 				t.Errorf("%s lacks the heading %q", path, heading)
 			}

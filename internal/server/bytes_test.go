@@ -120,7 +120,7 @@ func TestBytes(t *testing.T) {
 func TestBytesDripped(t *testing.T) {
 	for _, transport := range transports[:2] {
 		t.Run(transport.name, func(t *testing.T) {
-			r := startOn(t, transport.listen(t), transport.dial, echo, server.Options{HeadTimeout: patience})
+			r := startOn(t, transport.listen(t), transport.dial, echo, server.Options{})
 			for _, tt := range raws {
 				if len(tt.send) > 500 {
 					continue

@@ -20,7 +20,7 @@ import (
 
 // patience is how long a test waits for what should happen at once, on a slow
 // machine with other things to do.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // transports are the ways on which the server is reached. All but the first go
 // through net.Conn only.
@@ -119,7 +119,20 @@ func start(t *testing.T, h server.Handler, o server.Options) *running {
 	return startOn(t, listenTCP(t), dialPlain, h, o)
 }
 
+// startOn serves on l. Timeouts that o does not set are so long that a slow
+// machine does not meet them.
 func startOn(t *testing.T, l net.Listener, dial func(net.Addr) (net.Conn, error), h server.Handler, o server.Options) *running {
+	t.Helper()
+	for _, timeout := range []*time.Duration{&o.HeadTimeout, &o.IdleTimeout, &o.WriteTimeout, &o.Grace} {
+		if *timeout == 0 {
+			*timeout = patience
+		}
+	}
+	return startExactly(t, l, dial, h, o)
+}
+
+// startExactly serves on l with the hooks of o replaced, and nothing else.
+func startExactly(t *testing.T, l net.Listener, dial func(net.Addr) (net.Conn, error), h server.Handler, o server.Options) *running {
 	t.Helper()
 	r := &running{address: l.Addr(), dialer: dial, drops: map[string]int{}, answers: map[int]int{}}
 	o.OnDrop = func(reason string) {

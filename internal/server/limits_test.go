@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -55,38 +57,6 @@ func TestSilentClientIsDropped(t *testing.T) {
 	})
 }
 
-// TestDrippedHeadIsCut: each byte comes in time, the head does not. This is so
-// for the first request of a connection and for a later one.
-func TestDrippedHeadIsCut(t *testing.T) {
-	t.Parallel()
-	each(t, fixed, server.Options{HeadTimeout: time.Second}, func(t *testing.T, r *running) {
-		for _, name := range []string{"first", "later"} {
-			c := r.dial(t)
-			if name == "later" {
-				ask(t, c)
-			}
-			go func() {
-				for {
-					if _, err := io.WriteString(c, "G"); err != nil {
-						return
-					}
-					if _, err := io.WriteString(c, "ET / HTTP/1.1\r\nX: "); err != nil {
-						return
-					}
-					for range 10000 {
-						if _, err := io.WriteString(c, "a"); err != nil {
-							return
-						}
-						time.Sleep(20 * time.Millisecond)
-					}
-				}
-			}()
-			checkAnswer(t, bufio.NewReader(c), "408 request timeout", true, false)
-		}
-		r.awaitDrops(t, server.DropHeadTimeout, 2)
-	})
-}
-
 // TestIdleConnectionIsClosed, and without a word: that is nobody's fault.
 func TestIdleConnectionIsClosed(t *testing.T) {
 	each(t, fixed, server.Options{IdleTimeout: 100 * time.Millisecond}, func(t *testing.T, r *running) {
@@ -101,53 +71,37 @@ func TestIdleConnectionIsClosed(t *testing.T) {
 	})
 }
 
-// TestUsedConnectionStays: the idle timeout begins anew with each request.
-func TestUsedConnectionStays(t *testing.T) {
+// TestUsedConnectionStaysInRealTime: the idle timeout begins anew with each
+// request. The machine may be too slow for the first ones.
+func TestUsedConnectionStaysInRealTime(t *testing.T) {
 	t.Parallel()
-	const idle = 2 * time.Second
-	each(t, fixed, server.Options{HeadTimeout: idle / 4, IdleTimeout: idle}, func(t *testing.T, r *running) {
+	stays := func(idle time.Duration) bool {
+		r := start(t, fixed, server.Options{IdleTimeout: idle})
 		c := r.dial(t)
-		for begin := time.Now(); time.Since(begin) < idle*3/2; time.Sleep(idle / 20) {
-			ask(t, c)
-		}
-	})
-}
-
-// TestDeadlineOfAHeadEndsWithIt: a request that comes in parts, just after
-// another one, leaves the connection its whole idle timeout.
-func TestDeadlineOfAHeadEndsWithIt(t *testing.T) {
-	t.Parallel()
-	const timeout = time.Second
-	each(t, fixed, server.Options{HeadTimeout: timeout, IdleTimeout: time.Hour}, func(t *testing.T, r *running) {
-		c := r.dial(t)
-		ask(t, c)
-		io.WriteString(c, get[:10])
-		time.Sleep(timeout / 10) // let the first part arrive alone
-		io.WriteString(c, get[10:])
-		checkAnswer(t, bufio.NewReader(c), "200 ok", false, false)
-		time.Sleep(timeout * 3 / 2)
-		ask(t, c)
-	})
-}
-
-func TestWithheldBody(t *testing.T) {
-	t.Parallel()
-	each(t, fixed, server.Options{HeadTimeout: time.Second}, func(t *testing.T, r *running) {
-		c := r.dial(t)
-		ask(t, c) // so that the deadline is not that of the first head
-		io.WriteString(c, "POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n12345")
+		defer c.Close()
 		b := bufio.NewReader(c)
-		checkAnswer(t, b, "200 ok", false, false)
-		checkClosed(t, b)
-		r.awaitDrops(t, server.DropBodyTimeout, 1)
-	})
+		for range 4 {
+			io.WriteString(c, get)
+			if _, err := http.ReadResponse(b, nil); err != nil {
+				return false
+			}
+			io.CopyN(io.Discard, b, 2)
+			time.Sleep(idle / 2)
+		}
+		return true
+	}
+	for idle := 100 * time.Millisecond; !stays(idle); idle *= 3 {
+		if idle > patience {
+			t.Fatal("a connection was closed though it was used")
+		}
+	}
 }
 
 // TestUnreadAnswers: a client that sends requests and reads nothing is cut off,
 // and others are answered meanwhile.
 func TestUnreadAnswers(t *testing.T) {
 	t.Parallel()
-	o := server.Options{WriteTimeout: 200 * time.Millisecond, Grace: 2 * time.Second}
+	o := server.Options{WriteTimeout: time.Second, Grace: 3 * time.Second}
 	everywhere(t, fixed, o, func(t *testing.T, r *running) {
 		c := r.dial(t)
 		var failed atomic.Bool
@@ -172,7 +126,7 @@ func TestUnreadAnswers(t *testing.T) {
 // gets all its answers, and the connection lives on.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
-	each(t, fixed, server.Options{WriteTimeout: patience}, func(t *testing.T, r *running) {
+	each(t, fixed, server.Options{}, func(t *testing.T, r *running) {
 		c := r.dial(t)
 		// Long requests, so that it does not take too many to fill the buffers.
 		long := "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", server.MaxHead-100) + "\r\n\r\n"
@@ -220,7 +174,7 @@ func TestSlowReader(t *testing.T) {
 // TestFull: the places are taken by silent, dripping and idle connections; who
 // comes is answered all the same, and those who have waited longest go.
 func TestFull(t *testing.T) {
-	everywhere(t, fixed, server.Options{MaxConnections: 30, HeadTimeout: patience}, func(t *testing.T, r *running) {
+	everywhere(t, fixed, server.Options{MaxConnections: 30}, func(t *testing.T, r *running) {
 		var held []net.Conn
 		for i := range 30 {
 			c := r.dial(t)
@@ -240,7 +194,7 @@ func TestFull(t *testing.T) {
 		r.awaitDrops(t, server.DropEvicted, 10)
 		// The oldest that was never answered is gone.
 		held[0].SetReadDeadline(time.Now().Add(patience))
-		if _, err := held[0].Read(make([]byte, 1)); err == nil || errors.Is(err, context.DeadlineExceeded) {
+		if _, err := held[0].Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("got %v, want the end of the first connection", err)
 		}
 	})
@@ -305,7 +259,7 @@ func TestBusyConnectionsAreNotEvicted(t *testing.T) {
 
 // TestThousandIdleConnections: they disturb nobody, and end with the server.
 func TestThousandIdleConnections(t *testing.T) {
-	r := start(t, fixed, server.Options{MaxConnections: 2000, HeadTimeout: patience})
+	r := start(t, fixed, server.Options{MaxConnections: 2000})
 	var idle []net.Conn
 	for i := range 1000 {
 		c := r.dial(t)

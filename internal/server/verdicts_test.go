@@ -85,8 +85,9 @@ func (f answerFunc) Answer(ctx context.Context, group string) (verdict.Outcome, 
 
 func TestVerdictsOutcomes(t *testing.T) {
 	const text, json = "text/plain; charset=utf-8", "application/health+json"
+	liar := answerFunc(func(context.Context, string) (verdict.Outcome, bool) { return verdict.Pass, false })
 	for _, tt := range []struct {
-		groups      groups
+		answerer    server.Answerer
 		failStatus  int
 		accept      string
 		status      int
@@ -103,21 +104,22 @@ func TestVerdictsOutcomes(t *testing.T) {
 		{groups{"ready": verdict.Fail}, 500, "application/json", 500, json, `{"status":"fail"}`},
 		// Not even an Answerer that knows nothing makes it pass.
 		{groups{}, 503, "", 503, text, "fail"},
+		{liar, 503, "", 503, text, "fail"},
 		{groups{"ready": verdict.Outcome(7)}, 503, "", 503, text, "fail"},
 	} {
-		response, body := respond(t, server.Verdicts(tt.groups, tt.failStatus), "/", tt.accept)
+		response, body := respond(t, server.Verdicts(tt.answerer, tt.failStatus), "/", tt.accept)
 		if response.StatusCode != tt.status || response.Header.Get("Content-Type") != tt.contentType || body != tt.body {
-			t.Errorf("%v, %d, %q: got %d %s %q, want %d %s %q", tt.groups, tt.failStatus, tt.accept,
+			t.Errorf("%v, %d, %q: got %d %s %q, want %d %s %q", tt.answerer, tt.failStatus, tt.accept,
 				response.StatusCode, response.Header.Get("Content-Type"), body, tt.status, tt.contentType, tt.body)
 		}
 		if got, want := response.Header.Get("Cache-Control"), "no-store"; got != want {
-			t.Errorf("%v: got Cache-Control %q, want %q", tt.groups, got, want)
+			t.Errorf("%v: got Cache-Control %q, want %q", tt.answerer, got, want)
 		}
 		for name := range response.Header {
 			switch name {
 			case "Content-Type", "Content-Length", "Cache-Control", "Date":
 			default:
-				t.Errorf("%v: got the field %s, which nobody needs", tt.groups, name)
+				t.Errorf("%v: got the field %s, which nobody needs", tt.answerer, name)
 			}
 		}
 	}
@@ -141,6 +143,7 @@ func TestVerdictsAccept(t *testing.T) {
 		"application/json; q=0.0, */*":             false,
 		"application/json;q=nonsense":              true,
 		"application/json;q=2":                     true,
+		"application/json;q=-1":                    true,
 		"application/json-patch+json":              false,
 		",;,;q=,":                                  false,
 	} {

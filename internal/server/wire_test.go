@@ -35,37 +35,51 @@ func tcpPair(t *testing.T) (ours, theirs *net.TCPConn) {
 // deadline behind.
 func TestWriteToSlowReader(t *testing.T) {
 	t.Parallel()
-	const timeout = 2 * time.Second
 	for name, wire := range map[string]func(net.Conn) wire{
 		"newWire":   newWire,
 		"plainWire": func(nc net.Conn) wire { return &plainWire{nc: nc} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ours, theirs := tcpPair(t)
-			ours.SetWriteBuffer(sendBuffer)
-			theirs.SetReadBuffer(sendBuffer)
-			w := wire(ours)
-			const size = 1 << 20
-			read := make(chan int64)
-			go func() {
-				time.Sleep(timeout / 10) // let the buffers fill
-				n, _ := io.CopyN(io.Discard, theirs, size+1)
-				read <- n
-			}()
-			begin := time.Now()
-			if err := w.write(make([]byte, size), timeout); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(time.Until(begin.Add(timeout + timeout/4)))
-			if err := w.write([]byte("x"), timeout); err != nil {
-				t.Error(err)
-			}
-			if got, want := <-read, int64(size+1); got != want {
-				t.Errorf("got %d bytes, want %d", got, want)
+			// The machine may be too slow for the first timeouts.
+			timeout := 100 * time.Millisecond
+			for ; !writeToSlowReader(t, wire, timeout); timeout *= 3 {
+				if timeout > 30*time.Second {
+					t.Fatal("a write that waited for its reader failed")
+				}
 			}
 		})
 	}
+}
+
+// writeToSlowReader reports whether the write succeeded.
+func writeToSlowReader(t *testing.T, wire func(net.Conn) wire, timeout time.Duration) bool {
+	ours, theirs := tcpPair(t)
+	ours.SetWriteBuffer(sendBuffer)
+	theirs.SetReadBuffer(sendBuffer)
+	w := wire(ours)
+	const size = 1 << 20
+	read := make(chan int64)
+	go func() {
+		time.Sleep(timeout / 10) // let the buffers fill
+		n, _ := io.CopyN(io.Discard, theirs, size+1)
+		read <- n
+	}()
+	begin := time.Now()
+	if w.write(make([]byte, size), timeout) != nil {
+		ours.Close()
+		<-read
+		return false
+	}
+	time.Sleep(time.Until(begin.Add(timeout * 2)))
+	if err := w.write([]byte("x"), time.Minute); err != nil {
+		t.Errorf("the next write: %v", err)
+		ours.Close()
+	}
+	if got, want := <-read, int64(size+1); got != want {
+		t.Errorf("got %d bytes, want %d", got, want)
+	}
+	return true
 }
 
 // TestIdleConnectionsHoldNoBuffers: a thousand connections on which a request
@@ -88,18 +102,21 @@ func TestIdleConnectionsHoldNoBuffers(t *testing.T) {
 	before := heap()
 	const n = 1000
 	var conns []net.Conn
-	answer := make([]byte, 1000)
-	for range n {
+	for range n { // at first all at once, so that each has a buffer
 		c, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		io.WriteString(c, "GET / HTTP/1.1\r\n\r\n")
+		io.WriteString(c, "GET / HTTP/1.1\r\n")
+		conns = append(conns, c)
+	}
+	answer := make([]byte, 1000)
+	for _, c := range conns {
+		io.WriteString(c, "\r\n")
 		if _, err := c.Read(answer); err != nil {
 			t.Fatal(err)
 		}
-		conns = append(conns, c)
 	}
 	// The last ones may be about to give theirs back.
 	deadline := time.Now().Add(30 * time.Second)

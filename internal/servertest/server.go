@@ -81,17 +81,19 @@ func (s *Server) choosePort() {
 // same port and data, and waits until it is ready.
 func (s *Server) Start() {
 	s.tb.Helper()
-	if err := s.start(); err != nil {
-		s.tb.Fatalf("%v\nits log:\n%s", err, s.Log())
+	var err error
+	// What a killed server leaves behind may keep the next from starting for a
+	// while: PostgreSQL's children notice a moment later, and hold its memory.
+	for range 50 {
+		if err = s.start(); err == nil {
+			return
+		}
+		if !errors.Is(err, errEnded) {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
-}
-
-// Launch starts the server without waiting until it is ready.
-func (s *Server) Launch() {
-	s.tb.Helper()
-	if err := s.launch(); err != nil {
-		s.tb.Fatal(err)
-	}
+	s.tb.Fatalf("%v\nits log:\n%s", err, s.Log())
 }
 
 // Stop ends the server in an orderly way and waits until it is gone.
@@ -116,7 +118,8 @@ func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
 // PID returns the server's process id.
 func (s *Server) PID() int { return s.process.Process.Pid }
 
-// Log returns what the server has written to its standard output and error.
+// Log returns what the server has written to its standard output and error,
+// which may include its answers to being asked whether it is ready.
 func (s *Server) Log() string {
 	text, err := os.ReadFile(s.logFile())
 	if err != nil {
@@ -127,6 +130,8 @@ func (s *Server) Log() string {
 
 func (s *Server) logFile() string { return filepath.Join(s.Dir, "output.log") }
 
+var errEnded = errors.New("ended while starting")
+
 func (s *Server) start() error {
 	if err := s.launch(); err != nil {
 		return err
@@ -136,7 +141,7 @@ func (s *Server) start() error {
 		err := s.recipe.ready(s)
 		select {
 		case <-s.ended:
-			return fmt.Errorf("%s on %s ended while starting: %v", s.recipe.name, s.Addr, s.process.ProcessState)
+			return fmt.Errorf("%s on %s %w: %v", s.recipe.name, s.Addr, errEnded, s.process.ProcessState)
 		default:
 		}
 		if err == nil {

@@ -116,7 +116,7 @@ func TestCannotBeRun(t *testing.T) {
 			fmt.Sprintf("permission denied for user %d: the file is not theirs to run, or the same holds for its interpreter %s/norun, a directory above it is closed to that user, or its file system is mounted noexec", os.Geteuid(), dir)},
 		{"missing working directory", "/bin/true", "dir=" + dir + "/none", check.ReasonMissing, "its working directory " + dir + "/none does not exist"},
 		{"working directory is a file", "/bin/true", "dir=/bin/true", check.ReasonExec, "its working directory /bin/true is not a directory"},
-		{"too long", "/bin/true " + strings.Repeat("x", 200_000), "", check.ReasonExec, "its arguments and environment are too long: argument list too long"},
+		{"too long", "/bin/true", "env=LONG=" + strings.Repeat("x", 200_000), check.ReasonExec, "its arguments and environment are too long: argument list too long"},
 		{"not in PATH", "no-such-program-xyz", "env=PATH=/bin:" + dir, check.ReasonMissing, "no such program in PATH (/bin:" + dir + "); install it, or give its absolute path"},
 		{"no run bit in PATH", "norun", "env=PATH=/bin:" + dir, check.ReasonPermission, "permission denied: it has no run bit (-rw-r--r--); set it with chmod +x"},
 	}

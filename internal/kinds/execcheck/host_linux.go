@@ -53,8 +53,13 @@ type host struct {
 // An orphan is a child of hale's that hale did not start.
 type orphan struct {
 	mark   uint64
+	looks  int  // how often its mark was looked for
 	zombie bool // it was one when last looked at, and nobody's
 }
+
+// looksForVariable is how often to look for a mark in the environment, which
+// can't be read at the moment at which a process becomes another program.
+const looksForVariable = 5
 
 func newHost() *host {
 	h := &host{
@@ -131,8 +136,8 @@ func (r *run) await() {
 }
 
 // sweep kills what there is of a run, reaps what has died of it, and returns
-// what it found: nothing is left when it found nothing.
-func (r *run) sweep() []victim {
+// what it found. Nothing is left when it found nothing and is sure of that.
+func (r *run) sweep() (found []victim, sure bool) {
 	h := r.host
 	if !h.proc.usable {
 		return r.sweepGroup()
@@ -142,10 +147,11 @@ func (r *run) sweep() []victim {
 	if h.reapProgram(r); !r.reaped {
 		roots = append(roots, r.pid)
 	}
-	roots = append(roots, h.orphansOf(r)...) // the program perhaps once more
+	orphans, sure := h.orphansOf(r)
 	h.mu.Unlock()
+	roots = append(roots, orphans...) // the program perhaps once more
 	if len(roots) == 0 {
-		return nil
+		return nil, sure
 	}
 
 	victims := h.family(roots)
@@ -162,11 +168,11 @@ func (r *run) sweep() []victim {
 			delete(r.hunted, pid)
 		}
 	}
-	return victims
+	return victims, sure
 }
 
 // sweepGroup is sweep where the process table can't be read.
-func (r *run) sweepGroup() []victim {
+func (r *run) sweepGroup() (found []victim, sure bool) {
 	h := r.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -179,12 +185,12 @@ func (r *run) sweepGroup() []victim {
 	for r.reaped {
 		switch pid, _ := h.reapChild(-r.pid); pid {
 		case -1:
-			return nil
+			return nil, true
 		case 0:
-			return []victim{{r.pid, err}}
+			return []victim{{r.pid, err}}, true
 		}
 	}
-	return []victim{{r.pid, err}}
+	return []victim{{r.pid, err}}, true
 }
 
 // reapProgram reaps the program of a run if it has ended; mu is held.
@@ -236,16 +242,23 @@ func (h *host) family(roots []int) []victim {
 	return family
 }
 
-// orphansOf returns the orphans that the run left; mu is held.
-func (h *host) orphansOf(r *run) []int {
+// orphansOf returns the orphans that the run left, and whether it is sure that
+// there are no others; mu is held.
+func (h *host) orphansOf(r *run) (pids []int, sure bool) {
 	h.refresh()
-	var pids []int
+	sure = true
 	for pid, o := range h.orphans {
 		if o.mark == r.mark || r.hunted[pid] {
 			pids = append(pids, pid)
 		}
+		sure = sure && !h.unmarked(o)
 	}
-	return pids
+	return pids, sure
+}
+
+// unmarked reports whether an orphan's mark is still to be found.
+func (h *host) unmarked(o orphan) bool {
+	return o.looks == 0 || h.noLimit && o.mark == 0 && o.looks < looksForVariable
 }
 
 // refresh brings the orphans up to date; mu is held. The programs of runs may be
@@ -259,9 +272,10 @@ func (h *host) refresh() {
 	}
 	orphans := make(map[int]orphan, len(pids))
 	for _, pid := range pids {
-		o, known := h.orphans[pid]
-		if !known {
+		o := h.orphans[pid]
+		if h.unmarked(o) {
 			o.mark = h.markOf(pid)
+			o.looks++
 		}
 		orphans[pid] = o
 	}
@@ -324,7 +338,8 @@ func (h *host) reapStrangers() {
 			h.reapChild(pid)
 			continue
 		}
-		h.orphans[pid] = orphan{mark: o.mark, zombie: zombie}
+		o.zombie = zombie
+		h.orphans[pid] = o
 	}
 }
 

@@ -35,14 +35,14 @@ func (r *run) await() {
 
 // sweep kills the run's process group and returns its program unless that has
 // ended.
-func (r *run) sweep() []victim {
+func (r *run) sweep() (found []victim, sure bool) {
 	err := syscall.Kill(-r.pid, syscall.SIGKILL)
 	select {
 	case <-r.exited:
 		r.reaped = true
-		return nil
+		return nil, true
 	default:
-		return []victim{{r.pid, err}}
+		return []victim{{r.pid, err}}, true
 	}
 }
 

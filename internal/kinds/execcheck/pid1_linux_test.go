@@ -71,7 +71,7 @@ func TestAsProcess1(t *testing.T) {
 			pids := newPidFile(t)
 			path := script(t, prelude(t, pids)+f.script+"\nsleep 0.01 & sleep 10000\n")
 			c := kindtest.Build(t, execcheck.Kind(), "exec:"+path)
-			kindtest.ExpectReason(t, kindtest.Run(t, t.Context(), c), check.ReasonTimeout)
+			kindtest.ExpectReason(t, c.Run(t.Context(), nil), check.ReasonTimeout)
 			expectNoChildren(t)
 		}
 		expectAlone(t)

@@ -16,7 +16,7 @@ import (
 // How long after its end a run may take to kill and reap what it left, and
 // then to see its output's end.
 const (
-	killTime   = 300 * time.Millisecond
+	killTime   = 200 * time.Millisecond
 	outputTime = 50 * time.Millisecond
 )
 
@@ -109,8 +109,9 @@ func (r *run) wait(ctx context.Context) bool {
 func (r *run) finish() (left []victim) {
 	deadline := time.Now().Add(killTime)
 	for pause := 50 * time.Microsecond; ; pause = min(2*pause, 5*time.Millisecond) {
-		left = r.sweep()
-		if len(left) == 0 || time.Now().After(deadline) {
+		var sure bool
+		left, sure = r.sweep()
+		if len(left) == 0 && sure || time.Now().After(deadline) {
 			break
 		}
 		time.Sleep(pause)
@@ -131,9 +132,9 @@ func (r *run) finish() (left []victim) {
 func (r *run) janitor() {
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		time.Sleep(pause)
-		left := r.sweep()
+		left, sure := r.sweep()
 		r.remember(left)
-		if len(left) == 0 {
+		if len(left) == 0 && sure {
 			r.forget()
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -50,6 +51,10 @@ func prelude(t testing.TB, pids pidFile) string {
 	return fmt.Sprintf("#!/bin/sh\nexport PIDS=%s HANG=%s\n", pids, hang)
 }
 
+// slowDeath is what an error has more on a machine too busy for processes to die
+// in time.
+var slowDeath = regexp.MustCompile(`, but .* has not died yet, as in a dead network mount`)
+
 // TestTimeoutKillsTheWholeTree has scripts that hang.
 func TestTimeoutKillsTheWholeTree(t *testing.T) {
 	for _, f := range families {
@@ -64,7 +69,11 @@ func TestTimeoutKillsTheWholeTree(t *testing.T) {
 				waitUntil(t, "the processes to start", func() bool { return len(pids.pids(t)) > f.size })
 			}()
 			r := c.Run(ctx, nil)
-			expectError(t, r, check.ReasonCanceled, "given up: "+path+" was still running and was killed with all it had started; its output began: on the way")
+			kindtest.ExpectReason(t, r, check.ReasonCanceled)
+			got := slowDeath.ReplaceAllString(r.Text(), "")
+			if want := "given up: " + path + " was still running and was killed with all it had started; its output began: on the way"; got != want {
+				t.Errorf("\ngot  %s\nwant %s", got, want)
+			}
 			expectNoChildren(t)
 			pids.expectGone(t, f.size+1)
 		})

@@ -15,7 +15,7 @@ type kept struct{ link atomic.Pointer[link] }
 // that it is no longer in use, so the connection is closed once it is garbage.
 func newKept(c *checker) *kept {
 	k := &kept{}
-	_ = func(any, any, any) {}; if false { runtime.AddCleanup(c, func(*kept) {}, k) }; _ = func(...any) {}; (func(...any) {})(c, func(k *kept) { k.put(nil) }, k)
+	runtime.AddCleanup(c, func(k *kept) { k.put(nil) }, k)
 	return k
 }
 

@@ -3,6 +3,7 @@ package postgrescheck_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -142,7 +143,7 @@ func fill(t *testing.T, s *servertest.PostgresServer) {
 }
 
 func TestPingNeedsNoAccountAndLeavesNoTrace(t *testing.T) {
-	s := servertest.Postgres(t)
+	s := servertest.Postgres(t, "log_min_messages = debug1")
 	before := s.Log()
 	for _, url := range []string{
 		"postgres://" + s.Addr,
@@ -159,8 +160,28 @@ func TestPingNeedsNoAccountAndLeavesNoTrace(t *testing.T) {
 		}
 	}
 	expectNoClients(t, s)
-	if got := s.Log(); got != before {
-		t.Errorf("the server's log grew by:\n%s", strings.TrimPrefix(got, before))
+	expectQuiet(t, s, before)
+
+	// The same where the server lets everybody in over TCP.
+	s.Own("pg_hba.conf", "local all all trust\nhost all all all trust\n")
+	s.Reload()
+	before = s.Log()
+	for range 20 {
+		expectNote(t, run(t, "postgres://"+s.Addr), "accepting connections")
+	}
+	expectNoClients(t, s)
+	expectQuiet(t, s, before)
+}
+
+// expectQuiet asserts that a server that logs debug1 messages has not logged a
+// problem since its log was as before: nothing that it logs otherwise, and no
+// client that hung up without a goodbye.
+func expectQuiet(t *testing.T, s *servertest.PostgresServer, before string) {
+	t.Helper()
+	for line := range strings.Lines(strings.TrimPrefix(s.Log(), before)) {
+		if !strings.Contains(line, " DEBUG: ") || strings.Contains(line, "EOF") {
+			t.Errorf("the server logs %s", line)
+		}
 	}
 }
 
@@ -202,4 +223,47 @@ func TestNotPostgres(t *testing.T) {
 	expectFailure(t, run(t, "postgres://"+web.Addr+"?sslmode=disable"), check.ReasonProtocol, "no answer to the startup packet")
 	redis := servertest.Redis(t)
 	expectFailure(t, run(t, "postgres://"+redis.Addr+"?timeout=300ms"), check.ReasonTimeout)
+}
+
+// Peers that speak the protocol, but too much of it.
+func TestBounds(t *testing.T) {
+	notice := append([]byte{'N', 0, 0, 0x10, 4}, make([]byte, 0x1000)...)
+	tests := []struct {
+		name, part string
+		send       func(net.Conn)
+	}{
+		{"a message of 768 MB is announced", "invalid body length", func(c net.Conn) {
+			_, _ = c.Write([]byte{'R', 0x30, 0, 0, 0})
+			_, _ = c.Read(make([]byte, 1))
+		}},
+		{"notices without end", "more than 256 KiB of answer", func(c net.Conn) {
+			for {
+				if _, err := c.Write(notice); err != nil {
+					return
+				}
+			}
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			for _, user := range []string{"app", "app:pass-word"} {
+				listener, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				go func() {
+					conn, err := listener.Accept()
+					if err != nil {
+						return
+					}
+					_, _ = conn.Read(make([]byte, 1024))
+					test.send(conn)
+					_ = conn.Close()
+				}()
+				result := run(t, "postgres://"+user+"@"+listener.Addr().String()+"?sslmode=disable")
+				expectFailure(t, result, check.ReasonProtocol, test.part)
+				_ = listener.Close()
+			}
+		})
+	}
 }

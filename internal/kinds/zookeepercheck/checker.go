@@ -2,7 +2,6 @@ package zookeepercheck
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -42,24 +41,32 @@ func (c *checker) Check(ctx context.Context) (string, error) {
 func (c *checker) ask(ctx context.Context) (string, error) {
 	conn, err := c.dial(ctx, "tcp", c.address)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", c.target, err)
+		return "", c.broken("no connection", err)
 	}
 	defer func() { _ = conn.Close() }()
 	// A deadline in the past ends whatever the connection is waiting for.
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	if _, err := io.WriteString(conn, c.word); err != nil {
-		return "", fmt.Errorf("%s: sending %s: %w", c.target, c.word, err)
+		return "", c.broken("sending "+c.word, err)
 	}
-	answer, err := io.ReadAll(io.LimitReader(conn, MaxAnswer+1))
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("%s: waiting for the answer to %s: %w", c.target, c.word, err)
-	case len(answer) > MaxAnswer:
-		return "", c.unexpected(string(answer))
-	case len(answer) == 0:
-		return "", check.Failf(check.ReasonClosed, "%s: closes the connection without an answer to %s; see its log, and maxClientCnxns in zoo.cfg", c.target, c.word)
+	answer, err := io.ReadAll(io.LimitReader(conn, MaxAnswer))
+	if err == nil && len(answer) == 0 {
+		err = io.EOF
+	}
+	if err != nil {
+		return "", c.broken("no answer to "+c.word, err)
 	}
 	return string(answer), nil
+}
+
+// broken makes the failure of an exchange that broke off. A server that has as
+// many connections as it accepts of one host breaks them off at any point.
+func (c *checker) broken(what string, err error) error {
+	reason, hint := check.ReasonOf(err), ""
+	if reason == check.ReasonClosed || reason == check.ReasonReset {
+		hint = "; see its log, and maxClientCnxns in zoo.cfg"
+	}
+	return check.Failf(reason, "%s: %s: %w%s", c.target, what, err, hint)
 }
 
 // judge reads the answer to srvr, which is lines of a name, a colon and a

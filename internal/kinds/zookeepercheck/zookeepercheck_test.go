@@ -2,6 +2,7 @@ package zookeepercheck_test
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -122,8 +123,35 @@ func TestPaused(t *testing.T) {
 	s := servertest.ZooKeeper(t)
 	waitForMode(t, s, "standalone")
 	s.Pause()
-	expectFailure(t, run(t, "zookeeper://"+s.Addr+"?timeout=300ms"), check.ReasonTimeout, "waiting for the answer to srvr")
+	expectFailure(t, run(t, "zookeeper://"+s.Addr+"?timeout=300ms"), check.ReasonTimeout, "no answer to srvr")
 	s.Resume()
+	waitForMode(t, s, "standalone")
+}
+
+func TestFull(t *testing.T) {
+	s := servertest.ZooKeeper(t, "maxClientCnxns=1")
+	waitForMode(t, s, "standalone")
+	conn, err := net.Dial("tcp", s.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	url := "zookeeper://" + s.Addr + "?timeout=5s"
+	servertest.Wait(t, "the only place to be taken", func() error {
+		if result := run(t, url); result.Healthy() {
+			return fmt.Errorf("got %q", result.Note)
+		}
+		return nil
+	})
+	// The server hangs up before, while or after it is asked.
+	result := run(t, url)
+	if reason := result.Reason(); reason != check.ReasonClosed && reason != check.ReasonReset {
+		t.Errorf("reason %q (%v), want closed or reset", reason, result.Err)
+	}
+	if want := "see its log, and maxClientCnxns in zoo.cfg"; !strings.Contains(result.Text(), want) {
+		t.Errorf("got %q, want %q in it", result.Text(), want)
+	}
+	_ = conn.Close()
 	waitForMode(t, s, "standalone")
 }
 
