@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -39,6 +41,7 @@ gives verdicts and nothing else, the admin one tells details on this host.`,
 			if len(c.Checks) == 0 {
 				return &exitError{exitUsage, errNoChecks}
 			}
+			saveMemory()
 			return serve(cmd.Context(), c, newLogger(s.err, c))
 		},
 	}
@@ -80,6 +83,16 @@ func newLogger(w io.Writer, c *config.Config) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// saveMemory makes the garbage collector run when the heap has grown by half
+// instead of to the double. Checks make little garbage, so this costs next to
+// nothing, and the memory of thousands of checks shrinks by a quarter. Who sets
+// GOGC decides.
+func saveMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
 }
 
 // describeChecks says how many checks there are and where they come from.

@@ -20,6 +20,7 @@ func All() []check.Kind {
 		httpcheck.Kind(),
 		httpcheck.KindTLS(),
 		postgrescheck.Kind(),
+		postgrescheck.KindLong(),
 		redischeck.Kind(),
 		redischeck.KindTLS(),
 		tcpcheck.Kind(),

@@ -102,10 +102,17 @@ func (s *Server) Stop() {
 	s.end(s.recipe.stop)
 }
 
-// Kill ends the server as a crash would.
+// Kill ends the server as a crash would, and waits until its port is closed:
+// children of its own that it could not end may hold that a little longer.
 func (s *Server) Kill() {
 	s.tb.Helper()
 	s.end(syscall.SIGKILL)
+	Wait(s.tb, s.recipe.name+"'s port to be closed", func() error {
+		if accepts(s) == nil {
+			return errors.New("it takes connections")
+		}
+		return nil
+	})
 }
 
 // Pause stops the server's process from running, so that it accepts
