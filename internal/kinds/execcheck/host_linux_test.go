@@ -176,13 +176,11 @@ func TestUnkillable(t *testing.T) {
 // TestHeldOutput has somebody whom nothing kills hold the output of a program
 // that has ended.
 func TestHeldOutput(t *testing.T) {
-	read, write, err := os.Pipe()
+	o, write, err := newOutput()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer read.Close()
 	defer write.Close()
-	o := &output{read: read, done: make(chan struct{})}
 	go o.collect()
 	if _, err := write.WriteString("all good\n"); err != nil {
 		t.Fatal(err)
@@ -192,6 +190,25 @@ func TestHeldOutput(t *testing.T) {
 	if d := time.Since(start); d > kindtest.Grace {
 		t.Errorf("it took %v to give the output up", d)
 	}
+	if got := o.line(); got != "all good" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestOutputIsReadAfterTheDeadline has nobody read before it is over.
+func TestOutputIsReadAfterTheDeadline(t *testing.T) {
+	o, write, err := newOutput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer write.Close()
+	if _, err := write.WriteString("all good\n"); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(-time.Second)
+	_ = o.read.SetReadDeadline(deadline)
+	go o.collect()
+	o.finish(deadline)
 	if got := o.line(); got != "all good" {
 		t.Errorf("got %q", got)
 	}

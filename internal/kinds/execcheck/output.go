@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"syscall"
 	"time"
 
 	"hale/internal/check"
@@ -46,7 +47,23 @@ func (o *output) collect() {
 func (o *output) finish(deadline time.Time) {
 	_ = o.read.SetReadDeadline(deadline)
 	<-o.done
+	o.rest()
 	_ = o.read.Close()
+}
+
+// rest reads what the program had written when collect was stopped: a busy
+// machine may not have let it get there in time.
+func (o *output) rest() {
+	_ = o.read.SetReadDeadline(time.Time{})
+	conn, err := o.read.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = conn.Read(func(fd uintptr) bool {
+		n, _ := syscall.Read(int(fd), o.kept[len(o.kept):cap(o.kept)])
+		o.kept = o.kept[:len(o.kept)+max(n, 0)]
+		return true
+	})
 }
 
 // line returns the first line that is not blank, cleaned, or nothing.
