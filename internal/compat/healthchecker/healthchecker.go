@@ -169,7 +169,8 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 // checks makes the checks of the ports and scripts.
 func (o *options) checks() ([]*check.Check, error) {
 	if len(o.ports)+len(o.scripts) == 0 {
-		return nil, errors.New("Missing required parameter, one of --port / --script required") //nolint:staticcheck // the original's words
+		//lint:ignore ST1005 these are the original's words
+		return nil, errors.New("Missing required parameter, one of --port / --script required")
 	}
 	if o.scriptTimeout < 1 {
 		return nil, fmt.Errorf("--script-timeout %d: give a number of seconds from 1", o.scriptTimeout)
@@ -242,7 +243,8 @@ var levels = map[string]slog.Level{
 func (o *options) logger(w io.Writer) (*slog.Logger, error) {
 	level, ok := levels[o.logLevel]
 	if !ok {
-		return nil, fmt.Errorf("The log-level value %q is invalid", o.logLevel) //nolint:staticcheck // the original's words
+		//lint:ignore ST1005 these are the original's words
+		return nil, fmt.Errorf("The log-level value %q is invalid", o.logLevel)
 	}
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})), nil
 }
