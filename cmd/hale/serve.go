@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"os"
@@ -77,12 +78,18 @@ or in a file (--config FILE, else ` + defaultConfig + `):
     web: http://127.0.0.1:8000/health
 or in the environment: HALE_CHECKS="tcp://:5432 redis://127.0.0.1:6379"`)
 
+// newLogger makes the logger that the configuration asks for. What libraries
+// write to the standard logger (net/http's HTTP/2 client does, of servers that
+// break the protocol) goes to it at debug.
 func newLogger(w io.Writer, c *config.Config) *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.LogLevel}
+	var handler slog.Handler = slog.NewTextHandler(w, options)
 	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		handler = slog.NewJSONHandler(w, options)
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	stdlog.SetFlags(0)
+	stdlog.SetOutput(slog.NewLogLogger(handler, slog.LevelDebug).Writer())
+	return slog.New(handler)
 }
 
 // saveMemory makes the garbage collector run when the heap has grown by half

@@ -71,6 +71,8 @@ func TestWrongAnswers(t *testing.T) {
 			`the body (its first 64 KiB) does not contain "ready"; it starts with "` + strings.Repeat("x", 99) + `…"`},
 		{"binary body", "body=ready", ok + "\r\n\x1f\x8b\x08\x00", check.ReasonBody, `the body does not contain "ready"; it is not text`},
 		{"body in another alphabet", "body=ready", ok + "\r\nнездоров\r\n\r\n  и точка", check.ReasonBody, `the body does not contain "ready"; it starts with "нездоров и точка"`},
+		{"body cut within a letter", "body=ready", ok + "\r\nx" + strings.Repeat("é", 600), check.ReasonBody,
+			`the body does not contain "ready"; it starts with "x` + strings.Repeat("é", 98) + `…"`},
 		{"unknown status", "", "HTTP/1.1 599 Whatever\r\n\r\n", check.ReasonStatus, "status 599, want 200-299"},
 		{"redirect without Location", "", "HTTP/1.1 302 Found\r\n\r\n", check.ReasonStatus, "status 302 Found, want 200-299"},
 		{"no redirect", "", "HTTP/1.1 304 Not Modified\r\nLocation: /x\r\n\r\n", check.ReasonStatus, "status 304 Not Modified, want 200-299"},
@@ -99,6 +101,22 @@ func TestBusyServer(t *testing.T) {
 type brokenPipe struct{ net.Conn }
 
 func (brokenPipe) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+// TestFailureWithHangingBody sees that a bad status is told at once.
+func TestFailureWithHangingBody(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	url := "http://" + serve(t, func(conn net.Conn) {
+		readRequest(conn)
+		fmt.Fprint(conn, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 100\r\n\r\nno workers")
+		<-release
+	})
+	got := run(t, url)
+	expectDown(t, got, check.ReasonStatus, url, `GET $URL: status 503 Service Unavailable, want 200-299; the body starts with "no workers"`)
+	if got.Took > 20*time.Second {
+		t.Errorf("it took %v", got.Took)
+	}
+}
 
 // TestEndlessAnswers ends soon although the answer does not.
 func TestEndlessAnswers(t *testing.T) {

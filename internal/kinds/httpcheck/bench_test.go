@@ -2,6 +2,7 @@ package httpcheck_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -52,13 +53,23 @@ func BenchmarkHTTP(b *testing.B) {
 	b.Run("direct", func(b *testing.B) { benchmark(b, "http://"+server.Addr+"/") })
 	b.Run("body", func(b *testing.B) { benchmark(b, "http://"+server.Addr+"/#body=ok") })
 	b.Run("keepalive", func(b *testing.B) { benchmark(b, "http://"+server.Addr+"/#keepalive") })
-	b.Run("transport", func(b *testing.B) { benchmarkTransport(b, "http://"+server.Addr+"/") })
+	b.Run("transport", func(b *testing.B) { benchmarkTransport(b, "http://"+server.Addr+"/", nil) })
 }
 
-// benchmarkTransport is what a check through net/http's client costs.
-func benchmarkTransport(b *testing.B, url string) {
+// BenchmarkHTTPS is BenchmarkHTTP with TLS.
+func BenchmarkHTTPS(b *testing.B) {
+	url, _ := secureNginx(b, servertest.NewCerts(b, time.Hour, "127.0.0.1"), "")
+	b.Run("direct", func(b *testing.B) { benchmark(b, url+"/#insecure&version=1.1") })
+	b.Run("http2", func(b *testing.B) { benchmark(b, url+"/#insecure") })
+	b.Run("keepalive", func(b *testing.B) { benchmark(b, url+"/#insecure&version=1.1&keepalive") })
+	b.Run("keepalive http2", func(b *testing.B) { benchmark(b, url+"/#insecure&keepalive") })
+	b.Run("transport", func(b *testing.B) { benchmarkTransport(b, url, &tls.Config{InsecureSkipVerify: true}) })
+}
+
+// benchmarkTransport is what a request through net/http's client costs.
+func benchmarkTransport(b *testing.B, url string, config *tls.Config) {
 	dialer := net.Dialer{KeepAlive: -1}
-	t := &http.Transport{DisableKeepAlives: true, DisableCompression: true, DialContext: dialer.DialContext}
+	t := &http.Transport{DisableKeepAlives: true, DisableCompression: true, DialContext: dialer.DialContext, TLSClientConfig: config}
 	b.ReportAllocs()
 	before := cpu(b)
 	for b.Loop() {

@@ -125,6 +125,8 @@ func TestBadOptions(t *testing.T) {
 		{url: "http://h/#unix=app.sock", want: `unix: "app.sock" is a relative path; give an absolute one`},
 		{url: "http://h/#unix=" + long, want: "unix: the path has 108 bytes; that of a socket has at most 107"},
 		{url: "http://h/#unix=/s&proxy=env", want: "proxy: a unix socket is not reached through a proxy; leave out unix or proxy"},
+		{url: "http://h/#proxy=http://p&host=a", want: "host: a proxy goes by the Host header, which can therefore be no other than the URL's host; leave out host or proxy"},
+		{url: "http://h/#proxy=env&host=a", want: "host: a proxy goes by the Host header, which can therefore be no other than the URL's host; leave out host or proxy"},
 		{url: "http://:80/#proxy=http://p", want: "proxy: a URL without a host is about this host, which a proxy does not reach; write the host"},
 		{url: "http://h/#proxy=p:3128", want: "proxy: neither env nor the URL of a proxy; write http://HOST:PORT or socks5://HOST:PORT"},
 		{url: "http://h/#proxy=http://u:hid den@p:x/", want: "proxy: neither env nor the URL of a proxy; write http://HOST:PORT or socks5://HOST:PORT"},

@@ -205,6 +205,9 @@ func (x *exchange) Close() error {
 // awaitClose waits until the server has closed the connection.
 func (x *exchange) awaitClose() {
 	raw := x.link.raw
+	if n, err := peek(raw); n == 0 && err == nil {
+		return // it has, and often by now
+	}
 	if raw.SetReadDeadline(time.Now().Add(closeWait)) != nil {
 		return
 	}

@@ -95,11 +95,6 @@ func serve(t *testing.T, handle func(net.Conn)) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serveOn(t, listener, handle)
-	return listener.Addr().String()
-}
-
-func serveOn(t *testing.T, listener net.Listener, handle func(net.Conn)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -121,6 +116,7 @@ func serveOn(t *testing.T, listener net.Listener, handle func(net.Conn)) {
 		_ = listener.Close()
 		<-done
 	})
+	return listener.Addr().String()
 }
 
 // saying serves connections by reading a request and writing the answer as it

@@ -35,8 +35,8 @@ func (k *kept) take() *link {
 	if l == nil {
 		return nil
 	}
-	if l.http2 != nil && l.http2.Available() > 0 || l.http2 == nil && silent(l.raw) {
-		return l
+	if l.http2 != nil || silent(l.raw) {
+		return l // HTTP/2 tells by itself, when it is used, that it was ended
 	}
 	l.close()
 	return nil
@@ -46,20 +46,30 @@ func (k *kept) take() *link {
 // What a server sends then is its end, or a parting word, such as a 408, that
 // must not be taken for the answer to the next request.
 func silent(conn net.Conn) bool {
+	_, ok := conn.(syscall.Conn)
+	_, err := peek(conn)
+	return !ok || err == syscall.EAGAIN
+}
+
+// peek returns, without waiting, how many bytes a socket has to be read, at
+// most one. No bytes and no error is the end of what the peer sends.
+func peek(conn net.Conn) (n int, err error) {
 	socket, ok := conn.(syscall.Conn)
 	if !ok {
-		return true
+		return 0, syscall.EOPNOTSUPP
 	}
 	raw, err := socket.SyscallConn()
 	if err != nil {
-		return false
+		return 0, err
 	}
-	quiet := false
+	var peekErr error
 	err = raw.Read(func(fd uintptr) bool {
 		var one [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK)
-		quiet = err == syscall.EAGAIN
+		n, _, peekErr = syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK)
 		return true
 	})
-	return err == nil && quiet
+	if err == nil {
+		err = peekErr
+	}
+	return n, err
 }

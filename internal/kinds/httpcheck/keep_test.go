@@ -60,7 +60,7 @@ func TestNotKept(t *testing.T) {
 		"told to close":     {"", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nready"},
 		"HTTP/1.0":          {"", "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nready"},
 		"more than it said": {"", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nready and more"},
-		"too long a body":   {"", "HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n" + strings.Repeat("x", 65537)},
+		"too long a body":   {"", "HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n" + strings.Repeat("x", 65536)},
 		"wrong status":      {"&status=204", "HTTP/1.1 200 OK\r\nContent-Length: 600\r\n\r\n" + strings.Repeat("x", 600)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -112,7 +112,8 @@ func TestStaleConnection(t *testing.T) {
 	} {
 		for _, method := range []string{"GET", "POST"} {
 			t.Run(method+" "+name, func(t *testing.T) {
-				served := make(chan struct{}, 10)
+				idle := make(chan struct{})       // a run ended
+				served := make(chan struct{}, 10) // the server is through with a connection
 				url := "http://" + serve(t, func(conn net.Conn) {
 					defer func() { served <- struct{}{} }()
 					r := bufio.NewReader(conn)
@@ -126,18 +127,43 @@ func TestStaleConnection(t *testing.T) {
 						fmt.Fprint(conn, answer+"HTTP/1.1 500 Internal Server Error\r\n\r\n")
 					default:
 						fmt.Fprint(conn, answer)
+						if strings.HasSuffix(name, "idle") {
+							<-idle
+						}
 						second(conn, r)
 					}
 				})
 				c := mustBuild(t, nil, url+"/#keepalive&method="+method)
-				for i := range 3 {
-					if strings.HasSuffix(name, "idle") && i > 0 {
-						<-served // the last connection is dead by now
-					}
+				for range 3 {
 					expectUp(t, once(t, c), "200 in ")
+					if strings.HasSuffix(name, "idle") {
+						idle <- struct{}{}
+						<-served
+					}
 				}
 			})
 		}
+	}
+}
+
+// TestStaleIsNotSlow sees that the time which a dead connection took does not
+// count.
+func TestStaleIsNotSlow(t *testing.T) {
+	const slow = 500 * time.Millisecond
+	url := "http://" + serve(t, func(conn net.Conn) {
+		r := bufio.NewReader(conn)
+		_, _ = http.ReadRequest(r)
+		fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		if _, err := http.ReadRequest(r); err == nil {
+			<-time.After(slow)
+		}
+	})
+	c := mustBuild(t, nil, url+"/#keepalive&slow="+slow.String())
+	expectUp(t, once(t, c), "200 in ")
+	got := once(t, c)
+	expectUp(t, got, "200 in ")
+	if got.Took < slow {
+		t.Errorf("took %v; the connection was not kept", got.Took)
 	}
 }
 

@@ -13,21 +13,33 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"hale/internal/check"
 	"hale/internal/servertest"
 )
 
-// environmentProxy listens where the environment's proxy settings point. They
-// are read once in a process's life, and so are set before any test runs.
-var environmentProxy net.Listener
+// environmentProxy is where the environment's proxy settings lead. They are
+// read once in a process's life, and so are set before any test runs.
+var environmentProxy atomic.Pointer[proxy]
 
 func TestMain(m *testing.M) {
-	var err error
-	if environmentProxy, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
 		panic(err)
 	}
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			environmentProxy.Load().handle(conn)
+			_ = conn.Close()
+		}
+	}()
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
-		_ = os.Setenv(name, "http://"+environmentProxy.Addr().String())
+		_ = os.Setenv(name, "http://"+listener.Addr().String())
 	}
 	_ = os.Setenv("NO_PROXY", "")
 	_ = os.Setenv("no_proxy", "")
@@ -125,7 +137,7 @@ func TestProxy(t *testing.T) {
 	for _, test := range []struct{ name, backend, url, credentials, asked string }{
 		{"http", plain, "http://app.example/?x=y#body=HTTP/1.1 app.example", "", "GET http://app.example/?x=y"},
 		{"http with credentials", plain, "http://app.example/#body=HTTP", "user:p%40ss@", "GET http://app.example/"},
-		{"http and Host", plain, "http://app.example:8000/#host=www.example.com&body=www.example.com", "", ""},
+		{"https and Host", secure, "https://app.example:8443/#host=www.example.com&body=www.example.com&insecure", "", "CONNECT app.example:8443"},
 		{"https", secure, "https://app.example/#body=HTTP/2.0&ca=" + certs.CA, "", "CONNECT app.example:443"},
 		{"https with credentials", secure, "https://app.example/#ca=" + certs.CA, "user:p%40ss@", "CONNECT app.example:443"},
 		{"https with HTTP/1.1", secure, "https://app.example:8443/#body=HTTP/1.1&version=1.1&ca=" + certs.CA, "", "CONNECT app.example:8443"},
@@ -141,12 +153,27 @@ func TestProxy(t *testing.T) {
 				c := mustBuild(t, nil, test.url+option+keep)
 				expectUp(t, once(t, c), "200 in ")
 				expectUp(t, once(t, c), "200 in ")
-				if test.asked != "" {
-					p.expectAsked(t, test.asked)
-				}
+				p.expectAsked(t, test.asked)
 			})
 		}
 	}
+	t.Run("credentials stay there", func(t *testing.T) {
+		p := &proxy{backend: plain}
+		expectUp(t, run(t, "http://app.example/#proxy=http://user:hidden1@"+serve(t, p.handle)), "200 in ")
+		var got http.Header
+		server := goServer(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header }), nil)
+		expectUp(t, run(t, server), "200 in ")
+		want := http.Header{"User-Agent": {"hale"}, "Accept": {"*/*"}, "Connection": {"close"}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("the next request's headers (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("redirect home by the Host header", func(t *testing.T) {
+		server := goServer(t, http.HandlerFunc(redirecting), serverTLS(t))
+		p := &proxy{backend: strings.TrimPrefix(server, "https://")}
+		expectUp(t, run(t, "https://app.example/to?url=https://www.example.com/x#host=www.example.com&follow=1&insecure&body=/x&proxy=http://"+serve(t, p.handle)), "200 in ")
+		p.expectAsked(t, "CONNECT app.example:443")
+	})
 	t.Run("SOCKS", func(t *testing.T) {
 		p := &proxy{backend: plain}
 		expectUp(t, run(t, "http://app.example/#body=HTTP/1.1 app.example&proxy=socks5://"+serve(t, p.handle)), "200 in ")
@@ -193,7 +220,7 @@ func TestProxyFails(t *testing.T) {
 func TestEnvironmentProxy(t *testing.T) {
 	plain := servertest.Nginx(t, "location / { return 200; }")
 	p := &proxy{backend: plain.Addr}
-	serveOn(t, environmentProxy, p.handle)
+	environmentProxy.Store(p)
 
 	var dialled string
 	straight := dialing(plain.Addr, func(_, address string) { dialled = address })

@@ -19,7 +19,14 @@ func echo(w http.ResponseWriter, r *http.Request) {
 // redirecting makes a handler that redirects /to?status=S&url=U and echoes all
 // else.
 func redirecting(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/to" {
+	switch r.URL.Path {
+	case "/to":
+	case "/head":
+		if r.Method != http.MethodHead {
+			w.WriteHeader(http.StatusMethodNotAllowed)
+		}
+		return
+	default:
 		echo(w, r)
 		return
 	}
@@ -56,7 +63,15 @@ func TestFollow(t *testing.T) {
 		})
 	}
 	t.Run("HEAD stays HEAD", func(t *testing.T) {
-		expectUp(t, run(t, home+"/to?url=/x#method=HEAD&follow=1"), "200 in ")
+		expectUp(t, run(t, home+"/to?url=/head#method=HEAD&follow=1"), "200 in ")
+	})
+	t.Run("not home with another scheme", func(t *testing.T) {
+		var dialled string
+		to := dialing(strings.TrimPrefix(home, "http://"), func(_, address string) { dialled = address })
+		c := mustBuild(t, to, "http://app.example/to?url=https://www.example.com/x#host=www.example.com&follow=1")
+		if got := once(t, c); got.Reason() != check.ReasonTLS || dialled != "www.example.com:443" {
+			t.Errorf("dialled %s: %v; want www.example.com:443, which does not speak TLS", dialled, got.Text())
+		}
 	})
 	for _, test := range []struct {
 		name, rest string

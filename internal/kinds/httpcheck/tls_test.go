@@ -1,6 +1,7 @@
 package httpcheck_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 
 // secureNginx starts an nginx with TLS and returns its https URL and its port
 // with plain HTTP.
-func secureNginx(t *testing.T, certs *servertest.Certs, more string) (url, plain string) {
+func secureNginx(t testing.TB, certs *servertest.Certs, more string) (url, plain string) {
 	t.Helper()
 	port := servertest.FreePort(t)
 	server := servertest.Nginx(t, fmt.Sprintf(`
@@ -48,6 +49,10 @@ func TestTLS(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) { expectUp(t, run(t, url+test.rest), "200 in ") })
 	}
+	t.Run("HTTP/1.1 over a unix socket", func(t *testing.T) {
+		c := mustBuild(t, dialing(strings.TrimPrefix(url, "https://"), nil), "https://app.example/#unix=/run/app.sock&body=HTTP/1.1&insecure")
+		expectUp(t, once(t, c), "200 in ")
+	})
 	for _, test := range []struct {
 		name, url, options string
 		reason             check.Reason
@@ -164,6 +169,27 @@ func TestHandshake(t *testing.T) {
 		})
 	}
 	expectUp(t, run(t, tlsServer(t, &tls.Config{}, answer)+"/#insecure&body=ready"), "200 in ")
+}
+
+// TestRedirectOverTLS sees that another server is asked for its own name and
+// is not shown the client certificate.
+func TestRedirectOverTLS(t *testing.T) {
+	var asked string
+	var shown int
+	other := goServer(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked, shown = r.TLS.ServerName, len(r.TLS.PeerCertificates)
+	}), &tls.Config{Certificates: serverTLS(t).Certificates, ClientAuth: tls.RequestClientCert})
+	home := goServer(t, http.RedirectHandler("https://other.example/", http.StatusFound), serverTLS(t))
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		to := map[string]string{"app.example:443": home, "other.example:443": other}[address]
+		return check.Dial(ctx, network, strings.TrimPrefix(to, "https://"))
+	}
+	certs := servertest.NewCerts(t, time.Hour, "app.example")
+	url := "https://app.example/#follow=1&insecure&server_name=db.example&cert=" + certs.Cert + "&key=" + certs.Key
+	expectUp(t, once(t, mustBuild(t, dial, url)), "200 in ")
+	if asked != "other.example" || shown != 0 {
+		t.Errorf("the other server was asked for %q and shown %d certificates, want its own name and none", asked, shown)
+	}
 }
 
 // TestServerName is about which name a server is asked for.

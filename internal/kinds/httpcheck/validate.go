@@ -173,6 +173,10 @@ func (c *Config) validateConnection(p *problems) {
 	case !c.Proxy.isZero():
 		p.add("proxy", "a unix socket is not reached through a proxy; leave out unix or proxy")
 	}
+	socks := c.Proxy.url != nil && c.Proxy.url.Scheme != "http"
+	if scheme == "http" && c.Host != "" && !c.Proxy.isZero() && !socks && c.Unix == "" {
+		p.add("host", "a proxy goes by the Host header, which can therefore be no other than the URL's host; leave out host or proxy")
+	}
 	if c.Proxy.url != nil && c.Unix == "" && strings.HasPrefix(c.address, ":") {
 		p.add("proxy", "a URL without a host is about this host, which a proxy does not reach; write the host")
 	}
