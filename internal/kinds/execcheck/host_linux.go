@@ -52,9 +52,10 @@ type host struct {
 
 // An orphan is a child of hale's that hale did not start.
 type orphan struct {
-	mark   uint64
-	looks  int  // how often its mark was looked for
-	zombie bool // it was one when last looked at, and nobody's
+	mark   uint64 // 0 if it has none
+	known  bool   // its mark is
+	looks  int    // how often its mark was looked for
+	zombie bool   // it was one when last looked at, and nobody's
 }
 
 // looksForVariable is how often to look for a mark in the environment, which
@@ -245,58 +246,63 @@ func (h *host) family(roots []int) []victim {
 // orphansOf returns the orphans that the run left, and whether it is sure that
 // there are no others; mu is held.
 func (h *host) orphansOf(r *run) (pids []int, sure bool) {
-	h.refresh()
-	sure = true
+	sure = h.refresh()
 	for pid, o := range h.orphans {
 		if o.mark == r.mark || r.hunted[pid] {
 			pids = append(pids, pid)
 		}
-		sure = sure && !h.unmarked(o)
+		sure = sure && !h.unknown(o)
 	}
 	return pids, sure
 }
 
-// unmarked reports whether an orphan's mark is still to be found.
-func (h *host) unmarked(o orphan) bool {
-	return o.looks == 0 || h.noLimit && o.mark == 0 && o.looks < looksForVariable
+// unknown reports whether an orphan's mark is still to be found.
+func (h *host) unknown(o orphan) bool {
+	return !o.known && (!h.noLimit || o.looks < looksForVariable)
 }
 
-// refresh brings the orphans up to date; mu is held. The programs of runs may be
-// among them. A process id does not come to mean another process unseen: a child
-// keeps it until it is reaped, which is here.
-func (h *host) refresh() {
-	pids := h.proc.adopted()
+// refresh brings the orphans up to date, and reports whether it could; mu is
+// held. The programs of runs may be among them. A process id does not come to
+// mean another process unseen: a child keeps it until it is reaped, which is
+// here.
+func (h *host) refresh() bool {
+	pids, ok := h.proc.adopted()
+	if !ok {
+		return false
+	}
 	if len(pids) == 0 {
 		h.orphans = nil
-		return
+		return true
 	}
 	orphans := make(map[int]orphan, len(pids))
 	for _, pid := range pids {
 		o := h.orphans[pid]
-		if h.unmarked(o) {
-			o.mark = h.markOf(pid)
+		if h.unknown(o) {
+			o.mark, o.known = h.markOf(pid)
 			o.looks++
 		}
 		orphans[pid] = o
 	}
 	h.orphans = orphans
+	return true
 }
 
-// markOf returns a process's mark, or 0.
-func (h *host) markOf(pid int) uint64 {
+// markOf returns a process's mark, or 0 when it has none; known is false if
+// another look may find one.
+func (h *host) markOf(pid int) (mark uint64, known bool) {
 	if !h.noLimit {
 		return h.proc.limit(pid)
 	}
 	if mark := h.proc.variable(pid, markVariable); mark != 0 {
-		return mark
+		return mark, true
 	}
 	session := h.proc.session(pid)
 	for mark, r := range h.runs {
 		if r.pid != 0 && r.pid == session {
-			return mark
+			return mark, true
 		}
 	}
-	return 0
+	return 0, false
 }
 
 // Reap reaps processes that became hale's children although no check started

@@ -242,6 +242,50 @@ func TestReapLeavesTheLivingToWait(t *testing.T) {
 	}
 }
 
+// TestEndsAtItsTimeout has a program end at the very moment of its timeout: what
+// it said counts.
+func TestEndsAtItsTimeout(t *testing.T) {
+	r := &run{exited: make(chan struct{})}
+	close(r.exited)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 {
+		if !r.wait(ctx) {
+			t.Fatal("the program has ended, and its run says that it has not")
+		}
+	}
+}
+
+// TestNotSure has the list of orphans be unreadable for a while, as when there is
+// no descriptor left: something may be left then, and hale goes on looking.
+func TestNotSure(t *testing.T) {
+	kindtest.ExpectLeavesNothing(t)
+	h := newHost()
+	h.proc.self = 1 << 30 // which has no such list
+	c := newChecker(t, h, "(setsid sleep 10000 &) ; echo all good")
+	r, err := h.start(command{path: "/bin/sh", argv: c.words, env: c.env})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.wait(t.Context()) {
+		t.Error("the run has not ended")
+	}
+	r.finish()
+	if note, err := c.judge(r); note != "all good" || err != nil {
+		t.Errorf("got %q, %v", note, err)
+	}
+	if len(kindtest.Children(t)) == 0 {
+		t.Error("nothing is left, so that this test tests nothing")
+	}
+	h.mu.Lock()
+	h.proc.self = os.Getpid()
+	h.mu.Unlock()
+	<-r.gone
+	if left := kindtest.Children(t); len(left) > 0 {
+		t.Errorf("child processes are left: %v", left)
+	}
+}
+
 func TestLostStatus(t *testing.T) {
 	kindtest.ExpectLeavesNothing(t)
 	c := newChecker(t, newHost(), "")
@@ -300,10 +344,10 @@ func TestMarks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := h.markOf(r.pid); got != r.mark {
+	if got, _ := h.markOf(r.pid); got != r.mark {
 		t.Errorf("got mark %x, want %x", got, r.mark)
 	}
-	if got := h.markOf(os.Getpid()); got != 0 {
+	if got, _ := h.markOf(os.Getpid()); got != 0 {
 		t.Errorf("hale itself has mark %x", got)
 	}
 	if err := syscall.Kill(r.pid, syscall.SIGKILL); err != nil {
@@ -313,7 +357,7 @@ func TestMarks(t *testing.T) {
 	if !h.proc.zombie(r.pid) {
 		t.Errorf("a process that ended is no zombie")
 	}
-	if got := h.markOf(r.pid); got != r.mark {
+	if got, _ := h.markOf(r.pid); got != r.mark {
 		t.Errorf("dead it has mark %x, want %x", got, r.mark)
 	}
 	r.finish()

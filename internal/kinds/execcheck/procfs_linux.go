@@ -9,7 +9,7 @@ import (
 )
 
 // procfs reads the process table as proc(5) describes it. What can't be read is
-// taken as empty: the process is gone.
+// empty: the process is gone, or there is no descriptor to read it with.
 type procfs struct {
 	self   int
 	usable bool
@@ -29,20 +29,22 @@ func (procfs) listOf(pid int, thread string) string {
 	return "/proc/" + strconv.Itoa(pid) + "/task/" + thread + "/children"
 }
 
-// adopted returns hale's own children that it may have inherited. The kernel
-// gives orphans to the first thread; of those that hale started it lists there
-// only the ones that this thread did.
-func (p procfs) adopted() []int {
+// adopted returns hale's own children that it may have inherited; ok is false if
+// they can't be read. The kernel gives orphans to the first thread; of those that
+// hale started it lists there only the ones that this thread did.
+func (p procfs) adopted() (pids []int, ok bool) {
 	if p.noLists {
 		return p.scan(p.self)
 	}
-	return numbers(read(p.listOf(p.self, strconv.Itoa(p.self))))
+	list, ok := read(p.listOf(p.self, strconv.Itoa(p.self)))
+	return numbers(list), ok
 }
 
 // children returns a process's children.
 func (p procfs) children(pid int) []int {
 	if p.noLists {
-		return p.scan(pid)
+		pids, _ := p.scan(pid)
+		return pids
 	}
 	dir, err := os.Open("/proc/" + strconv.Itoa(pid) + "/task")
 	if err != nil {
@@ -52,27 +54,27 @@ func (p procfs) children(pid int) []int {
 	threads, _ := dir.Readdirnames(-1)
 	var pids []int
 	for _, thread := range threads {
-		pids = append(pids, numbers(read(p.listOf(pid, thread)))...)
+		list, _ := read(p.listOf(pid, thread))
+		pids = append(pids, numbers(list)...)
 	}
 	return pids
 }
 
 // scan looks for a process's children among all processes.
-func (p procfs) scan(parent int) []int {
+func (p procfs) scan(parent int) (pids []int, ok bool) {
 	dir, err := os.Open("/proc")
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	defer dir.Close()
-	names, _ := dir.Readdirnames(-1)
-	var pids []int
+	names, err := dir.Readdirnames(-1)
 	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err == nil && p.statField(pid, statParent) == strconv.Itoa(parent) {
+		pid, notNumber := strconv.Atoi(name)
+		if notNumber == nil && p.statField(pid, statParent) == strconv.Itoa(parent) {
 			pids = append(pids, pid)
 		}
 	}
-	return pids
+	return pids, err == nil
 }
 
 // Fields of /proc/PID/stat, counted from the one that follows the name.
@@ -83,7 +85,7 @@ const (
 )
 
 func (procfs) statField(pid, n int) string {
-	stat := read("/proc/" + strconv.Itoa(pid) + "/stat")
+	stat, _ := read("/proc/" + strconv.Itoa(pid) + "/stat")
 	// The name is in parentheses and may contain anything.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if n >= len(fields) {
@@ -101,23 +103,24 @@ func (p procfs) session(pid int) int {
 	return session
 }
 
-// limit returns the soft limit on file locks of a process, also of a dead one;
-// 0 when it is unlimited.
-func (procfs) limit(pid int) uint64 {
-	for line := range bytes.Lines(read("/proc/" + strconv.Itoa(pid) + "/limits")) {
-		if values, ok := bytes.CutPrefix(line, []byte("Max file locks")); ok {
-			soft, _, _ := bytes.Cut(bytes.TrimLeft(values, " "), []byte(" "))
-			limit, _ := strconv.ParseUint(string(soft), 10, 64)
-			return limit
+// limit returns the soft limit on file locks of a process, also of a dead one, or
+// 0 when it is unlimited; ok is false if it can't be read.
+func (procfs) limit(pid int) (soft uint64, ok bool) {
+	limits, ok := read("/proc/" + strconv.Itoa(pid) + "/limits")
+	for line := range bytes.Lines(limits) {
+		if values, found := bytes.CutPrefix(line, []byte("Max file locks")); found {
+			text, _, _ := bytes.Cut(bytes.TrimLeft(values, " "), []byte(" "))
+			soft, _ = strconv.ParseUint(string(text), 10, 64)
 		}
 	}
-	return 0
+	return soft, ok
 }
 
 // variable returns the value of a variable with a hexadecimal number in the
 // environment that a process was started with, or 0.
 func (procfs) variable(pid int, name string) uint64 {
-	for entry := range bytes.SplitSeq(read("/proc/"+strconv.Itoa(pid)+"/environ"), []byte{0}) {
+	environ, _ := read("/proc/" + strconv.Itoa(pid) + "/environ")
+	for entry := range bytes.SplitSeq(environ, []byte{0}) {
 		if value, ok := bytes.CutPrefix(entry, []byte(name+"=")); ok {
 			number, _ := strconv.ParseUint(string(value), 16, 64)
 			return number
@@ -139,10 +142,10 @@ func numbers(list []byte) []int {
 
 // read reads a file of /proc with as few system calls as it takes: unlike
 // [os.ReadFile] it does not ask for its size or try to have it watched.
-func read(path string) []byte {
+func read(path string) (content []byte, ok bool) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	defer unix.Close(fd)
 	buf := make([]byte, 0, 4<<10)
@@ -152,7 +155,7 @@ func read(path string) []byte {
 			continue
 		}
 		if err != nil || n <= 0 {
-			return buf
+			return buf, err == nil
 		}
 		if buf = buf[:len(buf)+n]; len(buf) == cap(buf) {
 			buf = append(buf, 0)[:len(buf)]

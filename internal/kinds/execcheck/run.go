@@ -107,9 +107,9 @@ func (r *run) wait(ctx context.Context) bool {
 // and r.gone is closed once it succeeded. Afterwards the status and what was
 // kept of the outputs may be read if the program ended.
 func (r *run) finish() (left []victim) {
+	sure := false
 	deadline := time.Now().Add(killTime)
 	for pause := 50 * time.Microsecond; ; pause = min(2*pause, 5*time.Millisecond) {
-		var sure bool
 		left, sure = r.sweep()
 		if len(left) == 0 && sure || time.Now().After(deadline) {
 			break
@@ -119,7 +119,7 @@ func (r *run) finish() (left []victim) {
 	outputDeadline := time.Now().Add(outputTime)
 	r.stdout.finish(outputDeadline)
 	r.stderr.finish(outputDeadline)
-	if len(left) > 0 {
+	if len(left) > 0 || !sure {
 		r.remember(left)
 		go r.janitor()
 		return left

@@ -217,13 +217,6 @@ func TestNoDescriptorIsLeft(t *testing.T) {
 		script(t, "#!/bin/sh\n(setsid sleep 10000 &)\n"),
 		script(t, "#!/bin/sh\nsetsid sleep 10000 &\nsleep 10000\n"),
 	}
-	count := func() int {
-		open, err := os.ReadDir("/proc/self/fd")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(open)
-	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it would close what is forgotten
 	var before int
 	for round := range 4 {
@@ -236,12 +229,62 @@ func TestNoDescriptorIsLeft(t *testing.T) {
 		}
 		all.Wait()
 		if round == 0 {
-			before = count() // the network poller has its own by now
+			before = openFiles(t) // the network poller has its own by now
 		}
 	}
-	if after := count(); after > before {
+	if after := openFiles(t); after > before {
 		t.Errorf("%d descriptors are open, before: %d", after, before)
 	}
+}
+
+// TestTooManyOpenFiles has ever so many descriptors to spare.
+func TestTooManyOpenFiles(t *testing.T) {
+	if rerun(t, nil) {
+		return
+	}
+	expectNote(t, runLine(t, "/bin/true", ""), "exit status 0")
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	before := openFiles(t)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 64, Max: 1024}); err != nil {
+		t.Fatal(err)
+	}
+	for spare := range 7 {
+		c := kindtest.Build(t, execcheck.Kind(), "exec:/bin/true #"+patience)
+		var fill []int
+		for {
+			fd, err := syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+			if err != nil {
+				break
+			}
+			fill = append(fill, fd)
+		}
+		for i, fd := range fill {
+			if i < spare {
+				_ = syscall.Close(fd)
+			}
+		}
+		r := c.Run(t.Context(), nil)
+		for _, fd := range fill[spare:] {
+			_ = syscall.Close(fd)
+		}
+		want := "/bin/true could not be run: the limit on open files is reached (ulimit -n): "
+		if r.Err == nil || !strings.HasPrefix(r.Err.Error(), want) {
+			t.Errorf("with %d to spare: got %q, want %s…", spare, r.Text(), want)
+		}
+		kindtest.ExpectReason(t, r, check.ReasonExec)
+		if after := openFiles(t); after > before {
+			t.Errorf("with %d to spare: %d descriptors are open, before: %d", spare, after, before)
+		}
+	}
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(open)
 }
 
 // TestNothingChangesForHale asserts that what runs need of the process as a
