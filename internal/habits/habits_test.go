@@ -79,6 +79,7 @@ var below = map[string][]string{
 	"hale/internal/server":         {"hale/internal/check", "hale/internal/verdict"},
 	"hale/internal/kinds/kindtest": {"hale/internal/check"},
 	"hale/internal/kinds/*":        {"hale/internal/check", "hale/internal/tlsconf"},
+	"hale/internal/logs":           {},
 	"hale/internal/servertest":     {},
 }
 
