@@ -47,7 +47,7 @@ type decision struct {
 
 // New makes an agent on a monitor.
 func New(m *monitor.Monitor, log *slog.Logger) *Agent {
-	a := &Agent{monitor: m, log: log, conditions: conditions{log: log}}
+	a := &Agent{monitor: m, log: log, conditions: newConditions(log)}
 	a.groups.Store(groupsOf(nil))
 	return a
 }
@@ -110,8 +110,8 @@ func (a *Agent) decide(g *group) *decision {
 	}
 	d := &decision{version: version, conditions: conditions}
 	d.outcome, d.until = verdict.Decide(g.name, a.monitor.All(), a.conditions.now(), now)
-	if g.name == check.GroupReady && d.outcome.OK() {
-		a.conditions.hasPassed()
+	if g.name == check.GroupReady && d.outcome.OK() && a.conditions.hasPassed() {
+		a.log.Info("start-up is over: ready has passed")
 	}
 	g.last.Store(d)
 	return d
@@ -172,7 +172,7 @@ func (a *Agent) logVerdicts(ctx context.Context) {
 				next = d.until
 			}
 		}
-		if !sleep(ctx, logGap, nil) || !sleep(ctx, untilAfter(next), a.monitor.Changes()) {
+		if !sleep(ctx, logGap, nil, a.conditions.drained) || !sleep(ctx, untilAfter(next), a.monitor.Changes(), a.conditions.drained) {
 			return
 		}
 	}
@@ -186,8 +186,9 @@ func untilAfter(t time.Time) time.Duration {
 	return max(0, time.Until(t)) + time.Millisecond
 }
 
-// sleep waits for d or for wake, and returns false when ctx ends first.
-func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
+// sleep waits for d or for one of the two that wake it, and returns false when
+// ctx ends first.
+func sleep(ctx context.Context, d time.Duration, wake, drained <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -195,6 +196,7 @@ func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
 		return false
 	case <-timer.C:
 	case <-wake:
+	case <-drained:
 	}
 	return true
 }

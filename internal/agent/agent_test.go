@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -257,6 +258,78 @@ func TestOnDemandUnsharedRunsForEachRequest(t *testing.T) {
 		if n := db.runs.Load(); n != 10 {
 			t.Errorf("%d runs for 10 requests, want 10", n)
 		}
+	})
+}
+
+// A check in two groups runs once when both are asked for at the same time.
+func TestOnDemandSharesAcrossGroups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := &steered{takes: time.Second}
+		o := agent.NewOnDemand([]*check.Check{newCheck("db", db, "ready", "data")}, quiet)
+		var asked sync.WaitGroup
+		for _, group := range []string{"ready", "data", "all", "startup"} {
+			asked.Go(func() { expect(t, o, group, verdict.Pass) })
+		}
+		asked.Wait()
+		if n := db.runs.Load(); n != 1 {
+			t.Errorf("%d runs for four groups at once, want 1", n)
+		}
+	})
+}
+
+// A pool bounds the runs, and who gets no place in time is a timeout.
+func TestOnDemandKeepsToPools(t *testing.T) {
+	for _, unshared := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			options := quiet
+			options.Pools = map[string]int{"few": 2}
+			options.Unshared = unshared
+			var checks []*check.Check
+			slow := &steered{takes: time.Second}
+			for i := range 8 {
+				c := newCheck(fmt.Sprint("slow", i), slow)
+				c.Pool = "few"
+				checks = append(checks, c)
+			}
+			begin := time.Now()
+			expect(t, agent.NewOnDemand(checks[:4], options), "ready", verdict.Pass)
+			if took := time.Since(begin); took != 2*time.Second {
+				t.Errorf("four runs, two at once, took %v, want 2s", took)
+			}
+			begin = time.Now()
+			o := agent.NewOnDemand(checks, options)
+			expect(t, o, "ready", verdict.Fail)
+			if took, most := time.Since(begin), 3*time.Second+monitor.Grace; took != most {
+				t.Errorf("the answer took %v, want the timeout and the grace, %v", took, most)
+			}
+			time.Sleep(time.Minute)
+			ended, cancel := context.WithCancel(t.Context())
+			cancel()
+			o.Run(ended)
+		})
+	}
+}
+
+// Draining shows in the log at once, however long nothing else changes.
+func TestDrainingWakesTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines logBuffer
+		log := slog.New(slog.NewTextHandler(&lines, nil))
+		a := agent.New(monitor.New(monitor.Options{Log: log}), log)
+		c := newCheck("db", &steered{})
+		c.Policy.Interval = time.Hour
+		a.Set([]*check.Check{c})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { a.Run(ctx); close(ended) }()
+		time.Sleep(time.Minute)
+		a.Drain()
+		time.Sleep(2 * time.Second)
+		if got := lines.String(); !strings.Contains(got, "the verdict of ready is fail") {
+			t.Errorf("the log does not tell of the verdict:\n%s", got)
+		}
+		cancel()
+		<-ended
 	})
 }
 

@@ -13,6 +13,11 @@ type conditions struct {
 	draining atomic.Bool
 	started  atomic.Bool
 	version  atomic.Uint64 // changes with the other two
+	drained  chan struct{} // tells that draining began or ended; holds one
+}
+
+func newConditions(log *slog.Logger) conditions {
+	return conditions{log: log, drained: make(chan struct{}, 1)}
 }
 
 func (c *conditions) now() verdict.Conditions {
@@ -24,6 +29,10 @@ func (c *conditions) drain(on bool) {
 		return
 	}
 	c.version.Add(1)
+	select {
+	case c.drained <- struct{}{}:
+	default:
+	}
 	if on {
 		c.log.Info("draining: every group but live and startup fails now")
 	} else {
@@ -31,10 +40,12 @@ func (c *conditions) drain(on bool) {
 	}
 }
 
-// hasPassed notes that ready has passed: start-up is over for good.
-func (c *conditions) hasPassed() {
-	if !c.started.Swap(true) {
-		c.version.Add(1)
-		c.log.Info("start-up is over: ready has passed")
+// hasPassed notes that ready has passed: start-up is over for good. It reports
+// whether this is new.
+func (c *conditions) hasPassed() bool {
+	if c.started.Swap(true) {
+		return false
 	}
+	c.version.Add(1)
+	return true
 }

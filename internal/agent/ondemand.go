@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -17,13 +18,16 @@ import (
 )
 
 // OnDemand runs the checks of a group when it is asked for its outcome.
-// Requests that come during a run share it. An answer takes at most the longest
-// timeout of the group's checks, and a little. A single result decides: rise
-// and fall are for checks that run by themselves.
+// Requests that come while a check runs share that run, whatever group they ask
+// for. An answer takes at most the longest timeout of the group's checks, and a
+// little; a run that got no place in its pool in that time is taken for a
+// timeout. A single result decides: rise and fall are for checks that run by
+// themselves.
 type OnDemand struct {
 	log        *slog.Logger
 	observer   monitor.Observer
 	unshared   bool
+	pools      map[string]chan struct{}
 	checks     []*check.Check // sorted by name
 	groups     []string
 	conditions conditions
@@ -43,7 +47,10 @@ type OnDemandOptions struct {
 	Log *slog.Logger
 	// Observer may be nil.
 	Observer monitor.Observer
-	// Unshared gives each request a run of its own.
+	// Pools bounds how many runs of a pool go on at once. A pool that is not
+	// named has no bound.
+	Pools map[string]int
+	// Unshared gives each request runs of its own.
 	Unshared bool
 }
 
@@ -55,7 +62,10 @@ func NewOnDemand(checks []*check.Check, options OnDemandOptions) *OnDemand {
 	o := &OnDemand{
 		log: options.Log, observer: options.Observer, unshared: options.Unshared,
 		checks: sorted, groups: groupNames(checks),
-		conditions: conditions{log: options.Log}, views: map[string]monitor.View{},
+		conditions: newConditions(options.Log), views: map[string]monitor.View{}, pools: map[string]chan struct{}{},
+	}
+	for name, limit := range options.Pools {
+		o.pools[name] = make(chan struct{}, limit)
 	}
 	for _, c := range sorted {
 		o.views[c.Name] = monitor.View{Check: c, Ageless: true}
@@ -88,74 +98,110 @@ func (o *OnDemand) Answer(ctx context.Context, group string) (outcome verdict.Ou
 	case group != check.GroupLive && o.Draining():
 		return verdict.Fail, true
 	case group == check.GroupStartup:
-		if outcome := o.share(ctx, check.GroupReady); !outcome.OK() {
+		if outcome := o.ask(ctx, check.GroupReady); !outcome.OK() {
 			return outcome, true
 		}
 		return verdict.Pass, true
 	default:
-		return o.share(ctx, group), true
+		return o.ask(ctx, group), true
 	}
 }
 
-// share runs a group's checks, or joins the run in flight.
-func (o *OnDemand) share(ctx context.Context, group string) verdict.Outcome {
-	if o.unshared {
-		return o.begin(group)
-	}
-	flight := o.flights.DoChan(group, func() (any, error) { return o.begin(group), nil })
-	select {
-	case result := <-flight:
-		outcome, _ := result.Val.(verdict.Outcome)
-		return outcome
-	case <-ctx.Done():
-		return verdict.Fail
-	}
-}
-
-// begin runs a group's checks, unless the agent has ended.
-func (o *OnDemand) begin(group string) verdict.Outcome {
-	o.mu.Lock()
-	if o.closed {
-		o.mu.Unlock()
-		return verdict.Fail
-	}
-	o.runs.Add(1)
-	o.mu.Unlock()
-	defer o.runs.Done()
-	return o.runGroup(group)
-}
-
-// runGroup runs the checks of a group and judges their results.
-func (o *OnDemand) runGroup(group string) verdict.Outcome {
+// ask runs the group's checks, or joins those in flight, and judges the results.
+func (o *OnDemand) ask(ctx context.Context, group string) verdict.Outcome {
 	var members []*check.Check
+	var slowest time.Duration
 	for _, c := range o.checks {
 		if c.In(group) {
 			members = append(members, c)
+			slowest = max(slowest, c.Policy.Timeout)
 		}
 	}
-	results := monitor.Once(o.ctx, members, func(c *check.Check, value any, stack []byte) {
-		o.log.Error("a check panicked", "check", c.Name, "panic", value, "stack", string(stack))
-	})
+	asked := time.Now()
+	waiting, cancel := context.WithTimeout(ctx, slowest+monitor.Grace)
+	defer cancel()
+	runs := make([]<-chan singleflight.Result, len(members))
+	for i, c := range members {
+		runs[i] = o.start(waiting, c)
+	}
 	states := make(map[*check.Check]check.State, len(members))
 	for i, c := range members {
-		states[c] = check.State{}.Next(results[i], c.Policy)
-		o.keep(c, results[i])
-	}
-	outcome, _ := verdict.Decide(group, func(yield func(*check.Check, check.State) bool) {
-		for _, c := range members {
-			if !yield(c, states[c]) {
-				return
-			}
+		result, ok := await(waiting, runs[i])
+		if !ok && ctx.Err() != nil {
+			return verdict.Fail // nobody waits for the answer any more
 		}
-	}, o.conditions.now(), time.Now())
+		if !ok {
+			result = c.TimedOut(asked, time.Now())
+		}
+		states[c] = check.State{}.Next(result, c.Policy)
+	}
+	outcome, _ := verdict.Decide(group, maps.All(states), o.conditions.now(), time.Now())
 	if group == check.GroupReady && outcome.OK() {
 		o.conditions.hasPassed()
 	}
 	return outcome
 }
 
+// await waits for a run's result. One that is there counts, even when the time
+// for it passed while another run was waited for.
+func await(ctx context.Context, run <-chan singleflight.Result) (r check.Result, ok bool) {
+	select {
+	case done := <-run:
+		return done.Val.(check.Result), true
+	case <-ctx.Done():
+	}
+	select {
+	case done := <-run:
+		return done.Val.(check.Result), true
+	default:
+		return r, false
+	}
+}
+
+// start starts a run of a check, or joins the one in flight. A shared run
+// outlives who asked for it; another waits for its place in the pool only as
+// long as ctx allows.
+func (o *OnDemand) start(ctx context.Context, c *check.Check) <-chan singleflight.Result {
+	if !o.unshared {
+		return o.flights.DoChan(c.Name, func() (any, error) { return o.run(o.ctx, c), nil })
+	}
+	done := make(chan singleflight.Result, 1)
+	go func() { done <- singleflight.Result{Val: o.run(ctx, c)} }()
+	return done
+}
+
+// run runs a check when its pool has a place for it, unless waiting or the
+// agent ends first.
+func (o *OnDemand) run(waiting context.Context, c *check.Check) check.Result {
+	asked := time.Now()
+	o.mu.Lock()
+	if o.closed {
+		o.mu.Unlock()
+		return c.TimedOut(asked, asked)
+	}
+	o.runs.Add(1)
+	o.mu.Unlock()
+	defer o.runs.Done()
+	if pool := o.pools[c.Pool]; pool != nil {
+		select {
+		case pool <- struct{}{}:
+			defer func() { <-pool }()
+		case <-waiting.Done():
+			return c.TimedOut(asked, time.Now())
+		case <-o.ctx.Done():
+			return c.TimedOut(asked, time.Now())
+		}
+	}
+	waited := time.Since(asked)
+	result := monitor.Once(o.ctx, []*check.Check{c}, func(c *check.Check, value any, stack []byte) {
+		o.log.Error("a check panicked", "check", c.Name, "panic", value, "stack", string(stack))
+	})[0]
+	o.keep(c, result, waited)
+	return result
+}
+
 // keep stores a result for who looks at the status, and logs a change.
-func (o *OnDemand) keep(c *check.Check, r check.Result) {
+func (o *OnDemand) keep(c *check.Check, r check.Result, waited time.Duration) {
 	o.mu.Lock()
 	view := o.views[c.Name]
 	before := view.State
@@ -165,7 +211,7 @@ func (o *OnDemand) keep(c *check.Check, r check.Result) {
 	o.mu.Unlock()
 	monitor.LogChange(o.log, c, before.Status, view.State)
 	if o.observer != nil {
-		o.observer.Ran(c, r, 0)
+		o.observer.Ran(c, r, waited)
 	}
 }
 
