@@ -121,7 +121,7 @@ func hidesPassword(rest string, inURL []Option) bool {
 // what could be read.
 func (k Kind) split(rest string) (Target, []Option, error) {
 	if k.Opaque {
-		opaque, text, _ := strings.Cut(rest, " #")
+		opaque, text := cutOpaque(rest)
 		options, err := ParseOptions(strings.TrimSpace(text))
 		return Target{Scheme: k.Scheme, Opaque: opaque}, options, err
 	}
@@ -145,6 +145,28 @@ func (k Kind) split(rest string) (Target, []Option, error) {
 	u, err := parseURL(k.Scheme + ":" + rest)
 	errs.add(err)
 	return Target{Scheme: k.Scheme, URL: u}, options, errs.join()
+}
+
+// cutOpaque separates a command from the options after " #", which has no
+// meaning between quotes or after a backslash.
+func cutOpaque(rest string) (opaque, options string) {
+	var quote byte
+	for i := 0; i < len(rest); i++ {
+		c := rest[i]
+		switch {
+		case c == '\\' && quote != '\'':
+			i++
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '"' || c == '\'':
+			quote = c
+		case c == ' ' && strings.HasPrefix(rest[i+1:], "#"):
+			return rest[:i], rest[i+2:]
+		}
+	}
+	return rest, ""
 }
 
 // override returns base with the options of over in place of those of the same
@@ -269,6 +291,9 @@ func (k Kind) secretsOf(config Config, target Target, known Secrets, options []O
 	v := reflect.ValueOf(config).Elem()
 	for _, f := range k.fields {
 		own = append(own, f.secretsIn(v.FieldByIndex(f.index))...)
+	}
+	if derives, ok := config.(Deriver); ok {
+		own = append(own, derives.Derived()...)
 	}
 	own = slices.DeleteFunc(own, target.shows)
 	secrets := known.Add(own...)

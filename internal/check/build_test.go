@@ -231,3 +231,31 @@ func TestDefaultName(t *testing.T) {
 		t.Errorf("got %v, %v", c, err)
 	}
 }
+
+// The options of a command begin at a # that a shell would take for a comment.
+func TestOptionsAfterACommand(t *testing.T) {
+	for url, want := range map[string]string{
+		"cmd:/x a #name=n":          "cmd:/x a n",
+		"cmd:/x 'a #b' #name=n":     "cmd:/x 'a #b' n",
+		"cmd:/x \"a #b\" #name=n":   "cmd:/x \"a #b\" n",
+		`cmd:/x "a\" #b" #name=n`:   `cmd:/x "a\" #b" n`,
+		`cmd:/x 'a\' #name=n`:       `cmd:/x 'a\' n`,
+		`cmd:/x a\ #b #name=n`:      `cmd:/x a\ #b n`,
+		"cmd:/x a#b #name=n":        "cmd:/x a#b n",
+		"cmd:/x 'a' #name=n":        "cmd:/x 'a' n",
+		"cmd:/x 'not closed #name=": "cmd:/x 'not closed #name= cmd",
+	} {
+		c, err := registry(t).Build(check.Spec{URL: url, Policy: check.DefaultPolicy()})
+		if err != nil {
+			t.Errorf("%s: %v", url, err)
+			continue
+		}
+		name := c.Name
+		if name != "n" {
+			name = "cmd"
+		}
+		if got := c.Target + " " + name; got != want {
+			t.Errorf("%s: got %s, want %s", url, got, want)
+		}
+	}
+}

@@ -22,6 +22,15 @@ type Config interface {
 	Checker(env Env) (Checker, error)
 }
 
+// A Deriver is a Config that sends its secrets in other forms than they were
+// given in, such as the base64 of basic authentication. A peer may send them
+// back, so that they must be masked as well.
+type Deriver interface {
+	// Derived returns those forms. It is called once, after SetTarget and
+	// Validate, also when these found faults.
+	Derived() []string
+}
+
 // A Kind is a kind of check as [Define] makes it.
 type Kind struct {
 	// Scheme is its name and the scheme of its URLs.

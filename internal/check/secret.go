@@ -1,6 +1,7 @@
 package check
 
 import (
+	"html"
 	"net/url"
 	"regexp"
 	"slices"
@@ -51,13 +52,16 @@ const minSecret = 4
 // Secrets are texts to be masked wherever they occur.
 type Secrets []string
 
-// Add returns the secrets with more of them, each in the forms that a URL, %q
-// and [CleanText] give it; short and double ones are left out.
+// Add returns the secrets with more of them, each in the forms that a URL, HTML,
+// %q and [CleanText] give it; short and double ones are left out.
 func (s Secrets) Add(values ...string) Secrets {
 	all := slices.Clone(s)
 	for _, v := range values {
 		quoted := strconv.Quote(v)
-		for _, form := range []string{v, url.QueryEscape(v), url.PathEscape(v), quoted[1 : len(quoted)-1], CleanText(v)} {
+		query := url.QueryEscape(v)
+		for _, form := range []string{
+			v, query, strings.ReplaceAll(query, "+", "%20"), url.PathEscape(v), html.EscapeString(v), quoted[1 : len(quoted)-1], CleanText(v),
+		} {
 			if len(form) >= minSecret && !slices.Contains(all, form) {
 				all = append(all, form)
 			}

@@ -46,6 +46,8 @@ func TestMask(t *testing.T) {
 		{"the longer first", []string{"hunter2", "hunter22"}, "hunter22 hunter2", "*** ***"},
 		{"as a query has it", []string{"a b+c/d"}, "x=a+b%2Bc%2Fd", "x=***"},
 		{"as a path has it", []string{"a b+c/d"}, "a%20b+c%2Fd", "***"},
+		{"percent-encoded", []string{"a b&c/d"}, "a%20b%26c%2Fd", "***"},
+		{"as HTML has it", []string{"a<b>&c"}, "a&lt;b&gt;&amp;c", "***"},
 		{"as %q has it", []string{"a\"b\\c\n"}, `"a\"b\\c\n"`, `"***"`},
 		{"as CleanText has it", []string{" a\tb\nc "}, "a b c", "***"},
 	} {

@@ -229,3 +229,23 @@ func TestHandler(t *testing.T) {
 	expectDown(t, run(t, url+"/panic"), check.ReasonClosed, url, "GET $URL/panic: the server closed the connection without an answer")
 	expectDown(t, run(t, url+"/panic#version=h2c"), check.ReasonProtocol, url, "GET $URL/panic: stream error: stream ID 1; INTERNAL_ERROR; received from peer")
 }
+
+// A server that sends the credentials back does not get them shown, in
+// whatever form it has them.
+func TestCredentialsThatComeBack(t *testing.T) {
+	const encoded = "bWU6cEBzcyZ3JjxyZD4" // base64 of me:p@ss&w&<rd>, without its padding
+	for _, test := range []struct{ name, back string }{
+		{"basic authentication", encoded}, {"plain", "p@ss&w&<rd>"}, {"in HTML", "p@ss&amp;w&amp;&lt;rd&gt;"},
+		{"in a query", "p%40ss%26w%26%3Crd%3E"},
+	} {
+		answer := "HTTP/1.1 302 Found\r\nLocation: /?back=" + test.back + "\r\nContent-Length: 0\r\n\r\n"
+		for form, got := range map[string]check.Result{
+			"in the URL": run(t, "http://me:p%40ss%26w%26%3Crd%3E@"+saying(t, answer)+"/"),
+			"as options": run(t, "http://"+saying(t, answer)+"/#username=me&password=p%40ss%26w%26%3Crd%3E"),
+		} {
+			if got.Healthy() || strings.Contains(got.Err.Error(), test.back) || !strings.Contains(got.Err.Error(), check.Masked) {
+				t.Errorf("%s, %s: %v", test.name, form, got.Err)
+			}
+		}
+	}
+}

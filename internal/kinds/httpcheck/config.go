@@ -156,6 +156,16 @@ func (c *Config) authorization() string {
 	return ""
 }
 
+// Derived returns the credentials as basic authentication sends them, and
+// without the padding, which is easily lost.
+func (c *Config) Derived() []string {
+	if c.target.URL == nil {
+		return nil
+	}
+	_, credentials, _ := strings.Cut(c.authorization(), " ")
+	return []string{credentials, strings.TrimRight(credentials, "=")}
+}
+
 // basic makes the credentials of basic authentication (RFC 7617).
 func basic(user, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
