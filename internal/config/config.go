@@ -76,6 +76,7 @@ func Load(s Sources, r *check.Registry) (*Config, error) {
 	l.readEnvironment()
 	l.readFlags()
 	l.readArgs()
+	l.compareListeners()
 	l.build()
 	if len(l.errs) > 0 {
 		l.errs.sort()

@@ -320,6 +320,32 @@ func TestSourcesAreAdded(t *testing.T) {
 	}
 }
 
+func TestTwoListenersOnOneAddress(t *testing.T) {
+	for _, tt := range []struct{ listen, admin, want string }{
+		{":5001", "", "hale.yaml:1:9: listen: the public listener (:5001) and the admin listener (127.0.0.1:5001) can't share a port; give one of them another"},
+		{":7", "127.0.0.1:7", "hale.yaml:2:8: admin: the public listener (:7) and the admin listener (127.0.0.1:7) can't share a port; give one of them another"},
+		{"127.0.0.1:7", "127.0.0.1:7", "hale.yaml:2:8: admin: the public listener (127.0.0.1:7) and the admin listener (127.0.0.1:7) can't share a port; give one of them another"},
+		{"127.0.0.2:7", "127.0.0.1:7", ""}, {":7", "127.0.0.1:8", ""}, {":0", "127.0.0.1:0", ""}, {":5001", "off", ""}, {":5001", "unix:/x", ""},
+	} {
+		text := "listen: " + tt.listen + "\n"
+		if tt.admin != "" {
+			text += "admin: " + tt.admin + "\n"
+		}
+		file := write(t, text)
+		if tt.want == "" {
+			load(t, config.Sources{File: file})
+			continue
+		}
+		if got := loadErr(t, config.Sources{File: file}); got != tt.want {
+			t.Errorf("got  %s\nwant %s", got, tt.want)
+		}
+	}
+	got := loadErr(t, config.Sources{Flags: map[string]string{"listen": ":5001"}})
+	if want := "--listen: the public listener (:5001) and the admin listener (127.0.0.1:5001) can't share a port; give one of them another"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 func TestFlags(t *testing.T) {
 	file := write(t, "listen: :1\nfail_status: 500\n")
 	c := load(t, config.Sources{File: file, Flags: map[string]string{"listen": ":2", "on_demand": "true"}})
