@@ -16,8 +16,8 @@ import (
 type Options struct {
 	// MaxConnections bounds the connections of all listeners together. When
 	// there are as many, a new one takes the place of the one that has waited
-	// longest for its client. 0 is 4096, or half of the files that the process
-	// may open if that is less, so that a flood leaves the checks enough.
+	// longest for its client. 0 is 4096. It is never more than half of the
+	// files that the process may open, so that a flood leaves the checks enough.
 	MaxConnections int
 	// HeadTimeout is how long a request's head may take from its first byte,
 	// or from the connection's start if it is the first; and a body that is
@@ -119,7 +119,7 @@ func New(h Handler, o Options) *Server {
 		start:        time.Now(),
 		memory:       sync.Pool{New: func() any { return new(memory) }},
 	}
-	s.roster = roster{limit: or(o.MaxConnections, max(1, min(4096, fileLimit()/2))), now: s.now}
+	s.roster = roster{limit: max(1, min(or(o.MaxConnections, 4096), fileLimit()/2)), now: s.now}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
