@@ -15,6 +15,7 @@ type face func(ctx context.Context, args []string, s streams) int
 // faces are the tools by their names.
 var faces = map[string]face{
 	"health-checker": func(ctx context.Context, args []string, s streams) int {
+		outlivePipes()
 		return healthchecker.Main(ctx, args, s.out, s.err, versionText())
 	},
 }

@@ -23,6 +23,9 @@ func newConfig(s streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if len(c.Checks) == 0 {
+				return &exitError{exitConfig, errNoChecks}
+			}
 			_, err = fmt.Fprintf(s.out, "ok: %s\n", describeChecks(c))
 			return err
 		},

@@ -19,13 +19,25 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// After the first signal the next one ends hale at once, by default.
-	context.AfterFunc(ctx, stop)
+	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
 	code := run(ctx, os.Args, streams{out: os.Stdout, err: os.Stderr})
 	stop()
 	os.Exit(code)
 }
+
+// endSignals are the signals that ask hale to end. A terminal that goes away is
+// one, unless hale was told to outlive it (nohup).
+func endSignals() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
+// outlivePipes keeps an agent alive whose log's reader has gone: Go ends a
+// program that writes to a broken standard output, unless it takes the signal.
+func outlivePipes() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
 // The exit codes, after sysexits.h where it has one. 2 is never used: Docker
 // reserves it in health checks.
@@ -73,7 +85,11 @@ func run(ctx context.Context, args []string, s streams) int {
 		code, err = e.code, e.err
 	}
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(s.err, "hale: %s\n", strings.TrimSpace(line))
+		// An indented line is an example that belongs to the one before.
+		if !strings.HasPrefix(line, " ") {
+			line = "hale: " + line
+		}
+		fmt.Fprintln(s.err, strings.TrimRight(line, "\n"))
 	}
 	return code
 }

@@ -30,12 +30,14 @@ instance should get traffic.`,
 		Example: `  hale serve http://127.0.0.1:8000/health redis://127.0.0.1:6379 postgres://127.0.0.1
   curl -i http://127.0.0.1:5000/readyz
   hale status`,
+		Version:       versionText(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetVersionTemplate("hale {{.Version}}\n")
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.AddCommand(

@@ -43,6 +43,9 @@ func TestMain(m *testing.M) {
 //	                        N requests at the same time, all answered so
 //	exits CODE PROGRAM …    runs a program that must exit with the code
 //	sigterm PROGRAM         sends SIGTERM to the background PROGRAM
+//	sighup PROGRAM          sends SIGHUP to it
+//	runs PATTERN            waits until a process has the pattern in its
+//	                        command line
 //	gone PATTERN            waits until no process has the pattern in its
 //	                        command line
 func TestScripts(t *testing.T) {
@@ -57,7 +60,9 @@ func TestScripts(t *testing.T) {
 			"at-once":  cmdAtOnce,
 			"exits":    cmdExits,
 			"gone":     cmdGone,
-			"sigterm":  cmdSigterm,
+			"runs":     cmdRuns,
+			"sighup":   signalTo(syscall.SIGHUP),
+			"sigterm":  signalTo(syscall.SIGTERM),
 		},
 		Setup: func(env *testscript.Env) error {
 			// A configuration of this machine must not count.
@@ -213,10 +218,20 @@ func cmdExits(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(ts.Exec("sh", append([]string{"-c", script, "sh"}, args[1:]...)...))
 }
 
-func cmdSigterm(ts *testscript.TestScript, _ bool, args []string) {
-	for _, cmd := range ts.BackgroundCmds() {
-		if filepath.Base(cmd.Path) == args[0] {
-			ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+func signalTo(sig syscall.Signal) func(ts *testscript.TestScript, _ bool, args []string) {
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		for _, cmd := range ts.BackgroundCmds() {
+			if filepath.Base(cmd.Path) == args[0] {
+				ts.Check(cmd.Process.Signal(sig))
+			}
+		}
+	}
+}
+
+func cmdRuns(ts *testscript.TestScript, _ bool, args []string) {
+	for begin := time.Now(); len(processesWith(args[0])) == 0; <-time.After(10 * time.Millisecond) {
+		if time.Since(begin) > 10*time.Second {
+			ts.Fatalf("no process has %q in its command line", args[0])
 		}
 	}
 }

@@ -9,7 +9,9 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,7 +21,10 @@ import (
 
 	"hale/internal/admin"
 	"hale/internal/agent"
+	"hale/internal/check"
 	"hale/internal/config"
+	"hale/internal/kinds/execcheck"
+	"hale/internal/logs"
 	"hale/internal/monitor"
 	"hale/internal/server"
 )
@@ -43,7 +48,10 @@ gives verdicts and nothing else, the admin one tells details on this host.`,
 				return &exitError{exitUsage, errNoChecks}
 			}
 			saveMemory()
-			return serve(cmd.Context(), c, newLogger(s.err, c))
+			outlivePipes()
+			lines := logs.New(s.err)
+			defer lines.Close()
+			return serve(cmd.Context(), c, newLogger(lines, c))
 		},
 	}
 	flags := cmd.Flags()
@@ -146,6 +154,10 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) error {
 
 	log.Info("hale answers", "version", versionText(), "listen", public.Addr().String(), "admin", adminText(private), "checks", describeChecks(c))
 
+	if !slices.ContainsFunc(c.Checks, func(c *check.Check) bool { return c.In(check.GroupReady) }) {
+		log.Warn("no check belongs to the group ready, so it passes whatever happens; only /healthz and /group/NAME tell of the checks")
+	}
+
 	// All outlive the signal: draining answers. The listener ends before the
 	// checks, so that no answer is made of checks that were given up.
 	answering, stopAnswering := context.WithCancel(context.WithoutCancel(ctx))
@@ -156,6 +168,7 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) error {
 	var front, parts sync.WaitGroup
 	front.Go(func() { failed <- listener.Serve(answering, public) })
 	parts.Go(func() { agent.Run(running) })
+	parts.Go(func() { execcheck.Reap(running) })
 	if private != nil {
 		info := admin.Info{Version: versionText(), Started: time.Now()}
 		handler := admin.Handler(agent, info, metrics.Handler(agent, info))
@@ -184,7 +197,7 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) error {
 // newAgent makes the agent that the configuration asks for.
 func newAgent(c *config.Config, log *slog.Logger, metrics *admin.Metrics) checker {
 	if c.OnDemand {
-		return agent.NewOnDemand(c.Checks, agent.OnDemandOptions{Log: log, Observer: metrics})
+		return agent.NewOnDemand(c.Checks, agent.OnDemandOptions{Log: log, Observer: metrics, Pools: c.Pools})
 	}
 	a := agent.New(monitor.New(monitor.Options{Log: log, Observer: metrics, Pools: c.Pools}), log)
 	a.Set(c.Checks)
@@ -192,8 +205,12 @@ func newAgent(c *config.Config, log *slog.Logger, metrics *admin.Metrics) checke
 }
 
 // drain fails the verdicts and keeps answering for the delay, so that balancers
-// notice before connections are refused.
+// notice before connections are refused. Another signal ends the delay; one
+// more after that ends hale at once.
 func drain(a checker, delay time.Duration, failed <-chan error, log *slog.Logger) error {
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, endSignals()...)
+	defer signal.Reset(endSignals()...)
 	a.Drain()
 	log.Info("ending", "drain_delay", delay)
 	timer := time.NewTimer(delay)
@@ -201,6 +218,9 @@ func drain(a checker, delay time.Duration, failed <-chan error, log *slog.Logger
 	select {
 	case err := <-failed:
 		return err
+	case <-again:
+		log.Info("ending without further delay")
+		return nil
 	case <-timer.C:
 		return nil
 	}

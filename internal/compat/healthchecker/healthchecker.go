@@ -26,6 +26,7 @@ import (
 	"hale/internal/check"
 	"hale/internal/kinds/execcheck"
 	"hale/internal/kinds/tcpcheck"
+	"hale/internal/logs"
 	"hale/internal/server"
 )
 
@@ -35,6 +36,8 @@ const (
 	// maxConnections bounds the runs that go on at once, as each connection
 	// may cause one.
 	maxConnections = 256
+	// maxScripts bounds the scripts that run at once.
+	maxScripts = 64
 	// grace is how long ending may take after a signal.
 	grace = 10 * time.Second
 )
@@ -68,7 +71,9 @@ func Main(ctx context.Context, args []string, out, errOut io.Writer, version str
 	if rest := flags.Args(); len(rest) > 0 {
 		return fail(errOut, fmt.Errorf("unexpected argument %q: every setting is an option, see --help", rest[0]))
 	}
-	if err := o.run(ctx, out); err != nil {
+	lines := logs.New(out)
+	defer lines.Close()
+	if err := o.run(ctx, lines); err != nil {
 		return fail(errOut, err)
 	}
 	return 0
@@ -142,7 +147,7 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer listener.Close()
-	checker := agent.NewOnDemand(checks, agent.OnDemandOptions{Log: log, Unshared: !o.singleflight})
+	checker := agent.NewOnDemand(checks, agent.OnDemandOptions{Log: log, Unshared: !o.singleflight, Pools: map[string]int{execcheck.KindAnyPath().Pool: maxScripts}})
 	front := server.New(face(checker), server.Options{MaxConnections: maxConnections, Log: log})
 	log.Info("The health check is listening", "listener", listener.Addr().String(), "ports", len(o.ports), "scripts", len(o.scripts))
 
@@ -150,6 +155,7 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 	defer stop()
 	var parts sync.WaitGroup
 	parts.Go(func() { checker.Run(running) })
+	parts.Go(func() { execcheck.Reap(running) })
 	served := make(chan error, 1)
 	parts.Go(func() { served <- front.Serve(ctx, listener) })
 	err = <-served
