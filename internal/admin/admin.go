@@ -64,11 +64,15 @@ func Listen(address string) (net.Listener, error) {
 // listenUnix listens on a socket that only this user may open. A socket that
 // nobody listens on any more is replaced.
 func listenUnix(path string) (net.Listener, error) {
+	info, err := os.Lstat(path)
+	if err == nil && info.Mode().Type() != os.ModeSocket {
+		return nil, fmt.Errorf("the admin listener can't be at %s: there is something that is not a socket; remove it or name another path", path)
+	}
 	if conn, err := net.Dial("unix", path); err == nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("the admin socket %s is in use: another hale is running there", path)
 	}
-	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == os.ModeSocket {
+	if err == nil {
 		_ = os.Remove(path)
 	}
 	old := syscall.Umask(0o177)
