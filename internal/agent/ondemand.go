@@ -18,8 +18,8 @@ import (
 )
 
 // OnDemand runs the checks of a group when it is asked for its outcome.
-// Requests that come while a check runs share that run, whatever group they ask
-// for. An answer takes at most the longest timeout of the group's checks, and a
+// Requests at the same time share its run, and a check that several groups have
+// is run for all of them once. An answer takes at most the longest timeout of the group's checks, and a
 // little; a run that got no place in its pool in that time is taken for a
 // timeout. A single result decides: rise and fall are for checks that run by
 // themselves.
@@ -98,12 +98,28 @@ func (o *OnDemand) Answer(ctx context.Context, group string) (outcome verdict.Ou
 	case group != check.GroupLive && o.Draining():
 		return verdict.Fail, true
 	case group == check.GroupStartup:
-		if outcome := o.ask(ctx, check.GroupReady); !outcome.OK() {
+		if outcome := o.share(ctx, check.GroupReady); !outcome.OK() {
 			return outcome, true
 		}
 		return verdict.Pass, true
 	default:
-		return o.ask(ctx, group), true
+		return o.share(ctx, group), true
+	}
+}
+
+// share asks for a group's outcome, or joins who is asking for it already, so
+// that all of a moment's requests get the same answer, however fast some of the
+// checks are.
+func (o *OnDemand) share(ctx context.Context, group string) verdict.Outcome {
+	if o.unshared {
+		return o.ask(ctx, group)
+	}
+	asking := o.flights.DoChan("group "+group, func() (any, error) { return o.ask(o.ctx, group), nil })
+	select {
+	case done := <-asking:
+		return done.Val.(verdict.Outcome)
+	case <-ctx.Done():
+		return verdict.Fail
 	}
 }
 
@@ -163,7 +179,7 @@ func await(ctx context.Context, run <-chan singleflight.Result) (r check.Result,
 // long as ctx allows.
 func (o *OnDemand) start(ctx context.Context, c *check.Check) <-chan singleflight.Result {
 	if !o.unshared {
-		return o.flights.DoChan(c.Name, func() (any, error) { return o.run(o.ctx, c), nil })
+		return o.flights.DoChan("check "+c.Name, func() (any, error) { return o.run(o.ctx, c), nil })
 	}
 	done := make(chan singleflight.Result, 1)
 	go func() { done <- singleflight.Result{Val: o.run(ctx, c)} }()
@@ -193,7 +209,7 @@ func (o *OnDemand) run(waiting context.Context, c *check.Check) check.Result {
 		}
 	}
 	waited := time.Since(asked)
-	result := monitor.Once(o.ctx, []*check.Check{c}, func(c *check.Check, value any, stack []byte) {
+	result := monitor.Once(o.ctx, []*check.Check{c}, monitor.Grace, func(c *check.Check, value any, stack []byte) {
 		o.log.Error("a check panicked", "check", c.Name, "panic", value, "stack", string(stack))
 	})[0]
 	o.keep(c, result, waited)

@@ -92,6 +92,7 @@ func (r *Registry) Build(spec Spec) (*Check, error) {
 	}
 	c := &Check{
 		Name:    shared.Name,
+		Named:   shared.Name != "",
 		Kind:    kind.Scheme,
 		Target:  CleanText(secrets.Mask(target.Masked())),
 		Policy:  shared.policy(),

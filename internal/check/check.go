@@ -55,6 +55,8 @@ const (
 type Check struct {
 	// Name is unique among the checks of an agent.
 	Name string
+	// Named is true when somebody gave it its name; else it is made of the URL.
+	Named bool
 	// Kind is the URL's scheme: tcp, http, redis …
 	Kind string
 	// Target is the URL as people may see it: secrets masked, options left out.

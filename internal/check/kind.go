@@ -80,6 +80,13 @@ func (k Kind) Options() []OptionInfo {
 	return infos
 }
 
+// Switch reports whether the kind has the option and it is true or false, so
+// that its name alone turns it on.
+func (k Kind) Switch(option string) bool {
+	f, ok := k.field(option)
+	return ok && f.typ.Kind() == reflect.Bool
+}
+
 // Defaults returns a config with the kind's defaults.
 func (k Kind) Defaults() Config { return k.create() }
 

@@ -594,7 +594,7 @@ func TestOnceEndsInTimeWhateverACheckDoes(t *testing.T) {
 		broken.panics.Store(true)
 		panicked := ""
 		begin := time.Now()
-		results := monitor.Once(t.Context(), []*check.Check{deaf, fine, newCheck("broken", broken)}, func(c *check.Check, v any, _ []byte) {
+		results := monitor.Once(t.Context(), []*check.Check{deaf, fine, newCheck("broken", broken)}, monitor.Grace, func(c *check.Check, v any, _ []byte) {
 			panicked = fmt.Sprint(c.Name, " ", v)
 		})
 		if took := time.Since(begin); took != check.DefaultPolicy().Timeout+monitor.Grace {
