@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hale/internal/compat/healthchecker"
+	"hale/internal/compat/maykin"
 )
 
 // A face is one of the tools that hale replaces: it takes the tool's arguments
@@ -17,6 +18,9 @@ var faces = map[string]face{
 	"health-checker": func(ctx context.Context, args []string, s streams) int {
 		outlivePipes()
 		return healthchecker.Main(ctx, args, s.out, s.err, versionText())
+	},
+	"maykin-common": func(ctx context.Context, args []string, s streams) int {
+		return maykin.Tool{Version: versionText(), Out: s.out, Err: s.err}.Main(ctx, args)
 	},
 }
 

@@ -41,11 +41,13 @@ instance should get traffic.`,
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.AddCommand(
+		newOneshot(s, "check", "check [URL|NAME…] [--OPTION VALUE…]", "Run checks once: exit 0 when all are healthy, 1 when not"),
 		newCompat(s),
 		newConfig(s),
 		newServe(s),
 		newStatus(s),
 		newVersion(s),
+		newOneshot(s, "wait", "wait [URL|NAME…] [-- COMMAND…]", "Wait until all checks are healthy, then run a command"),
 	)
 	return root
 }

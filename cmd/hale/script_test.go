@@ -41,6 +41,10 @@ func TestMain(m *testing.M) {
 //	accepted NAME N         fails unless exactly N connections came
 //	at-once N URL STATUS [within DURATION]
 //	                        N requests at the same time, all answered so
+//	serve NAME STATUS [HEADER: VALUE]
+//	                        answers HTTP on port $NAME with the status, until
+//	                        the script ends; /slow never
+//	age FILE DURATION       makes a file that old
 //	exits CODE PROGRAM …    runs a program that must exit with the code
 //	sigterm PROGRAM         sends SIGTERM to the background PROGRAM
 //	sighup PROGRAM          sends SIGHUP to it
@@ -61,6 +65,8 @@ func TestScripts(t *testing.T) {
 			"exits":    cmdExits,
 			"gone":     cmdGone,
 			"runs":     cmdRuns,
+			"serve":    cmdServe,
+			"age":      cmdAge,
 			"sighup":   signalTo(syscall.SIGHUP),
 			"sigterm":  signalTo(syscall.SIGTERM),
 		},
@@ -174,6 +180,37 @@ func cmdListen(ts *testscript.TestScript, _ bool, args []string) {
 		_ = l.Close()
 		handlers.Wait()
 	})
+}
+
+func cmdServe(ts *testscript.TestScript, _ bool, args []string) {
+	status, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	l, err := net.Listen("tcp", "127.0.0.1:"+ts.Getenv(args[0]))
+	ts.Check(err)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			<-r.Context().Done()
+			return
+		}
+		if name, value, ok := strings.Cut(strings.Join(args[2:], " "), ": "); ok {
+			w.Header().Set(name, value)
+		}
+		w.WriteHeader(status)
+		fmt.Fprintln(w, r.Method, r.URL)
+	})}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(l) })
+	ts.Defer(func() {
+		_ = server.Close()
+		serving.Wait()
+	})
+}
+
+func cmdAge(ts *testscript.TestScript, _ bool, args []string) {
+	age, err := time.ParseDuration(args[1])
+	ts.Check(err)
+	at := time.Now().Add(-age)
+	ts.Check(os.Chtimes(ts.MkAbs(args[0]), at, at))
 }
 
 func cmdAccepted(ts *testscript.TestScript, _ bool, args []string) {

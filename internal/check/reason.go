@@ -39,6 +39,7 @@ const (
 	ReasonExec        Reason = "exec"        // a command could not be run
 	ReasonMissing     Reason = "missing"     // a file, name or object is not there
 	ReasonPresent     Reason = "present"     // a file is there that should not be
+	ReasonType        Reason = "type"        // something is there that is of another type, such as a directory
 	ReasonPermission  Reason = "permission"  // hale may not look at it
 	ReasonAge         Reason = "age"         // too old
 	ReasonSize        Reason = "size"        // too small or too large

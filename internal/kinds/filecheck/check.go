@@ -29,7 +29,7 @@ func (c *present) Check(ctx context.Context) (string, error) {
 		return "", c.explain(err)
 	}
 	if !info.Mode().IsRegular() {
-		return "", check.Failf(check.ReasonMissing, "%s is %s, want a regular file", c.path, typeName(info.Mode()))
+		return "", check.Failf(check.ReasonType, "%s is %s, want a regular file", c.path, typeName(info.Mode()))
 	}
 	age := time.Since(info.ModTime())
 	size := Size(info.Size())
@@ -42,9 +42,17 @@ func (c *present) Check(ctx context.Context) (string, error) {
 		return "", check.Failf(check.ReasonSize, "%s has %v, want at most %v", c.path, size, c.maxSize)
 	}
 	if age < 0 {
-		return fmt.Sprintf("%v, written %v in the future", size, readable(-age, 0)), nil
+		return fmt.Sprintf("%v, written %v in the future", size, short(-age)), nil
 	}
-	return fmt.Sprintf("%v, written %v ago", size, readable(age, 0)), nil
+	return fmt.Sprintf("%v, written %v ago", size, short(age)), nil
+}
+
+// short leaves of an age what a person reads: no fractions from a minute on.
+func short(age time.Duration) time.Duration {
+	if age >= time.Minute {
+		return age.Truncate(time.Second)
+	}
+	return age.Truncate(time.Millisecond)
 }
 
 // readable rounds an age down to milliseconds unless that hides that it is

@@ -135,10 +135,10 @@ func TestWhatIsThere(t *testing.T) {
 		{at("loop"), check.ReasonMissing, "$ can't exist: too many levels of symbolic links"},
 		{at("file/file"), check.ReasonMissing, "$ can't exist: not a directory"},
 		{at(strings.Repeat("x", 300)), check.ReasonMissing, "$ can't exist: file name too long"},
-		{at("directory"), check.ReasonMissing, "$ is a directory, want a regular file"},
-		{at("pipe"), check.ReasonMissing, "$ is a named pipe, want a regular file"},
-		{at("socket"), check.ReasonMissing, "$ is a socket, want a regular file"},
-		{"/dev/null", check.ReasonMissing, "$ is a device, want a regular file"},
+		{at("directory"), check.ReasonType, "$ is a directory, want a regular file"},
+		{at("pipe"), check.ReasonType, "$ is a named pipe, want a regular file"},
+		{at("socket"), check.ReasonType, "$ is a socket, want a regular file"},
+		{"/dev/null", check.ReasonType, "$ is a device, want a regular file"},
 	} {
 		result := run(t, fileURL(test.path))
 		kindtest.ExpectReason(t, result, test.reason)

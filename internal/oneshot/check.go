@@ -1,0 +1,87 @@
+package oneshot
+
+import (
+	"context"
+	"fmt"
+
+	"hale/internal/check"
+)
+
+// checkFlags are the flags of check besides the kinds' options.
+var checkFlags = []ownFlag{
+	{"config", "FILE", "take the checks of this configuration"},
+	{"format", "FORMAT", "print text (the default) or json"},
+	{"quiet", "", "print nothing; the exit code tells"},
+	{"help", "", "this help; with a kind or a URL, that kind's options"},
+}
+
+// Check is the check command: it runs checks once, at the same time, and
+// returns 0 when all are healthy, 1 when not, 64 for a wrong command line and 78
+// for a wrong configuration. It blocks until the longest timeout at most.
+func Check(ctx context.Context, args []string, p Program) int {
+	a, err := parse(args, checkFlags, kindsOf(args, p.Registry))
+	if err != nil {
+		return p.fail(exitUsage, "check", err)
+	}
+	if a.help {
+		return p.help(a, checkHelp, checkFlags)
+	}
+	format := a.own["format"]
+	if format != "" && format != "text" && format != "json" {
+		return p.fail(exitUsage, "check", fmt.Errorf("--format: %q is not a format; give text or json", clean(format)))
+	}
+	if a.dashes {
+		return p.fail(exitUsage, "check", fmt.Errorf("check runs no command; `%s wait URL… -- COMMAND` does", p.Name))
+	}
+	checks, err := p.checks("check", a)
+	if err != nil {
+		return p.fail(codeOf(err), "check", err)
+	}
+	results := p.newRunner().runAll(ctx, checks)
+	code := codeOfResults(checks, results)
+	switch {
+	case a.on("quiet"):
+	case format == "json":
+		err = printJSON(p.Out, checks, results, code == exitOK)
+	default:
+		err = printLines(p.Out, checks, results)
+	}
+	if err != nil {
+		return p.fail(exitFail, "check", err)
+	}
+	return code
+}
+
+// codeOfResults is the exit code. A target of the wrong type, such as a
+// directory in place of a file, is a mistake in the command line.
+func codeOfResults(checks []*check.Check, results []check.Result) int {
+	code := exitOK
+	for i, c := range checks {
+		switch r := results[i]; {
+		case r.Healthy() || c.Impact == check.ImpactWarn:
+		case r.Reason() == check.ReasonType:
+			code = exitUsage
+		case code == exitOK:
+			code = exitFail
+		}
+	}
+	return code
+}
+
+const checkHelp = `Run checks once, all at the same time.
+
+Usage:
+  %[1]s check URL… [--OPTION VALUE…]   the options of the URLs' kind
+  %[1]s check NAME…                    checks of the configuration, by their names
+  %[1]s check                          every check of the configuration
+  %[1]s check --help KIND              the options of a kind
+
+Exit codes: 0 all healthy, 1 not, 64 wrong command line, 78 wrong configuration.
+A check whose impact is warn is shown as "warn" when it fails and does not
+change the exit code.
+
+Examples:
+  %[1]s check http://127.0.0.1:8000/health --status 200-204 --timeout 2s
+  %[1]s check redis://127.0.0.1:6379 postgres://127.0.0.1
+  %[1]s check file:///run/worker.live --max-age 70s
+`
