@@ -7,8 +7,9 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$
 
 .PHONY: build test deps format vet lint race bench fuzz clean
 
-build: ## The binary, static and stripped, as ./bin/hale
+build: ## The binaries, static and stripped: bin/hale and bin/hale-probe
 	$(BUILD) -o bin/hale ./cmd/hale
+	$(BUILD) -o bin/hale-probe ./cmd/hale-probe
 
 test: deps format vet lint race ## Install what the tests need, then check and test everything
 
@@ -30,8 +31,7 @@ lint:
 race:
 	$(GO) test -race -timeout 20m ./...
 
-bench: deps ## Measure against the peers that Debian packages; prints the tables of docs/benchmarks.md
-	$(BUILD) -o bin/hale ./cmd/hale
+bench: deps build ## Measure against the peers that Debian packages; prints the tables of docs/benchmarks.md
 	@scripts/bench-deps
 	$(GO) run ./bench -hale bin/hale
 

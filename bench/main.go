@@ -58,6 +58,7 @@ var sections = []section{
 	{"answers", "Answers per second", runAnswers},
 	{"p99", "The answer while checks hang", runP99},
 	{"first", "First verdict", runFirst},
+	{"oneshot", "One-shot runs", runOneshot},
 	{"cpu", "CPU and memory by number of targets", runCPU},
 	{"late", "Lateness of scheduled runs", runLate},
 	{"size", "Size of the binary", runSize},
@@ -65,7 +66,9 @@ var sections = []section{
 
 // A bench is one run of the program.
 type bench struct {
-	hale     string // path of the binary
+	hale     string  // path of the binary
+	probe    string  // path of the small one
+	failed   []error // what a section could not measure of itself
 	plan     plan
 	dir      string // for everybody's files; removed at the end
 	out, log io.Writer
@@ -78,6 +81,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(log)
 	hale := flags.String("hale", "bin/hale", "the `binary` to measure")
+	probe := flags.String("probe", "bin/hale-probe", "the small `binary` to measure")
 	only := flags.String("only", "", "the `sections` to run, with commas: "+sectionNames()+" (default all)")
 	quick := flags.Bool("quick", false, "small and short, to see that everything works; the figures mean little")
 	rounds := flags.Int("rounds", 0, "alternating `rounds` of every comparison (default 7, p99 5)")
@@ -104,7 +108,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{hale: *hale, plan: newPlan(*quick, *rounds), dir: dir, out: out, log: log, ports: ports{}, loads: map[int]*load{}}
+	b := &bench{hale: *hale, probe: *probe, plan: newPlan(*quick, *rounds), dir: dir, out: out, log: log, ports: ports{}, loads: map[int]*load{}}
 	b.raiseFileLimit()
 	b.writeMachine(args)
 	if *quick {
@@ -120,7 +124,8 @@ func (b *bench) runSections(ctx context.Context, chosen []section) error {
 	for _, s := range chosen {
 		b.printf("\n### %s\n\n", s.title)
 		begin := time.Now()
-		err := s.run(ctx, b)
+		b.failed = nil
+		err := errors.Join(append([]error{s.run(ctx, b)}, b.failed...)...)
 		if ctx.Err() != nil {
 			return fmt.Errorf("stopped in %s: %w", s.name, context.Cause(ctx))
 		}

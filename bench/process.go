@@ -22,11 +22,18 @@ type process struct {
 	cmd   *exec.Cmd
 	log   string        // file with what it has written to its error output
 	ended chan struct{} // closed when it has been waited for
+
+	afterwards func() // called when it was stopped; may be nil
 }
 
 // start runs a program until stop is called on the process. What it writes goes
 // to a file of its own.
 func (b *bench) start(name, program string, args ...string) (*process, error) {
+	return b.startAs(childAttributes(), name, program, args...)
+}
+
+// startAs is start with other attributes than those of every child.
+func (b *bench) startAs(attributes *syscall.SysProcAttr, name, program string, args ...string) (*process, error) {
 	log, err := os.CreateTemp(b.dir, name+"-*.log")
 	if err != nil {
 		return nil, err
@@ -34,7 +41,7 @@ func (b *bench) start(name, program string, args ...string) (*process, error) {
 	defer log.Close()
 	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr = attributes
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
@@ -60,6 +67,9 @@ func (p *process) stop() {
 	case <-time.After(5 * time.Second):
 		_ = p.cmd.Process.Kill()
 		<-p.ended
+	}
+	if p.afterwards != nil {
+		p.afterwards()
 	}
 }
 

@@ -71,9 +71,7 @@ func run(ctx context.Context, args []string, s streams) int {
 	if face, ok := faces[strings.TrimSuffix(filepath.Base(args[0]), ".exe")]; ok {
 		return face(ctx, args[1:], s)
 	}
-	root := newRoot(s)
-	root.SetArgs(args[1:])
-	err := root.ExecuteContext(ctx)
+	err := runCommand(ctx, args[1:], s)
 	if err == nil {
 		return exitOK
 	}
@@ -92,4 +90,15 @@ func run(ctx context.Context, args []string, s streams) int {
 		fmt.Fprintln(s.err, strings.TrimRight(line, "\n"))
 	}
 	return code
+}
+
+// runCommand runs a subcommand. Those that run checks once need no tree of all
+// commands, which takes as long to make as a check takes.
+func runCommand(ctx context.Context, args []string, s streams) error {
+	if len(args) > 0 && oneshots[args[0]] != nil {
+		return runOneshot(ctx, args[0], args[1:], s)
+	}
+	root := newRoot(s)
+	root.SetArgs(args)
+	return root.ExecuteContext(ctx)
 }

@@ -17,15 +17,19 @@ var oneshots = map[string]func(context.Context, []string, oneshot.Program) int{
 	"wait":  oneshot.Wait,
 }
 
-// runOneshot runs such a command and returns the exit code.
-func runOneshot(ctx context.Context, name string, args []string, s streams) (int, error) {
+// runOneshot runs such a command. Its error has the exit code.
+func runOneshot(ctx context.Context, name string, args []string, s streams) error {
 	registry, err := check.NewRegistry(check.Env{}, kinds.All()...)
 	if err != nil {
-		return 0, &exitError{exitFail, err}
+		return &exitError{exitFail, err}
 	}
-	return oneshots[name](ctx, args, oneshot.Program{
+	code := oneshots[name](ctx, args, oneshot.Program{
 		Name: "hale", Registry: registry, ConfigFile: defaultConfig, Out: s.out, Err: s.err,
-	}), nil
+	})
+	if code != exitOK {
+		return &exitError{code: code}
+	}
+	return nil
 }
 
 func newOneshot(s streams, name, use, short string) *cobra.Command {
@@ -34,11 +38,7 @@ func newOneshot(s streams, name, use, short string) *cobra.Command {
 		Short:              short,
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			code, err := runOneshot(cmd.Context(), name, args, s)
-			if err == nil && code != exitOK {
-				err = &exitError{code: code}
-			}
-			return err
+			return runOneshot(cmd.Context(), name, args, s)
 		},
 	}
 }

@@ -134,7 +134,7 @@ func (k Kind) validate() error {
 	}
 	for _, f := range k.fields {
 		switch {
-		case !optionName.MatchString(f.name):
+		case !isOptionName(f.name):
 			return fmt.Errorf("option %q: the name is not of a-z, 0-9 and _", f.name)
 		case seen[f.name]:
 			return fmt.Errorf("option %q: there is another of that name", f.name)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -48,7 +49,7 @@ func ParseOptions(text string) ([]Option, error) {
 			value = decoded
 		} else {
 			at := name
-			if !optionName.MatchString(name) {
+			if !isOptionName(name) {
 				at = "url" // it may be a part of a password
 			}
 			errs.option(at, "a %% that is not followed by two hexadecimal digits; write %%25 for %%")
@@ -62,7 +63,16 @@ func ParseOptions(text string) ([]Option, error) {
 	return opts, errs.join()
 }
 
-var optionName = regexp.MustCompile(`^[a-z0-9_]+$`)
+// isOptionName reports whether a name has nothing but a-z, 0-9 and _.
+func isOptionName(name string) bool {
+	return name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+}
+
+// lazily compiles an expression when it is first needed: a program that runs one
+// check and ends has no use for most.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
 
 // field is one option of a config struct.
 type field struct {
@@ -336,11 +346,11 @@ func ParseDuration(text string) (time.Duration, error) {
 	if err == nil {
 		return d, nil
 	}
-	if plainNumber.MatchString(text) {
+	if plainNumber().MatchString(text) {
 		return 0, fmt.Errorf("%q has no unit; write %ss for seconds, %sms for milliseconds", text, text, text)
 	}
 	return 0, fmt.Errorf("%q is not a duration; write one such as 500ms, 5s or 1h", CleanText(text))
 }
 
 // plainNumber matches what is a duration but for its unit.
-var plainNumber = regexp.MustCompile(`^[+-]?([0-9]{1,18}(\.[0-9]{0,18})?|\.[0-9]{1,18})$`)
+var plainNumber = lazily(`^[+-]?([0-9]{1,18}(\.[0-9]{0,18})?|\.[0-9]{1,18})$`)

@@ -1,7 +1,6 @@
 package check
 
 import (
-	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -79,7 +78,7 @@ func CleanText(s string) string {
 		s = s[:end]
 	}
 	if strings.Contains(s, "\x1b") {
-		s = terminalSequence.ReplaceAllLiteralString(s, "")
+		s = terminalSequence().ReplaceAllLiteralString(s, "")
 	}
 	var b strings.Builder
 	space := false
@@ -109,4 +108,4 @@ const ellipsis = "…"
 
 // terminalSequence matches control sequences (CSI) and commands (OSC) of
 // terminals: ECMA-48, and xterm's for what sets its title.
-var terminalSequence = regexp.MustCompile("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(\x07|\x1b\\\\)?")
+var terminalSequence = lazily("\x1b\\[[0-?]*[ -/]*[@-~]|\x1b\\][^\x07\x1b]*(\x07|\x1b\\\\)?")

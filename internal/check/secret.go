@@ -3,7 +3,6 @@ package check
 import (
 	"html"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -84,10 +83,10 @@ func (s Secrets) Mask(text string) string {
 	return text
 }
 
-var secretName = regexp.MustCompile(`(?i)pass|pwd|secret|token|credential|signature|authorization|cookie|bearer|jwt` +
+var secretName = lazily(`(?i)pass|pwd|secret|token|credential|signature|authorization|cookie|bearer|jwt` +
 	`|(api|access|private)[-_]?key|(^|[-_])auth|(^|[-_])(sig|key|pw)$`)
 
 // SecretName reports whether a value of this name is likely a secret: the name
 // of an environment variable, a header, a query parameter or a command line
 // flag.
-func SecretName(name string) bool { return secretName.MatchString(name) }
+func SecretName(name string) bool { return secretName().MatchString(name) }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -204,16 +203,22 @@ func (t Target) shows(text string) bool {
 		slices.Contains(strings.Split(t.URL.Path, "/"), text))
 }
 
-var schemeStart = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
-
-// SplitScheme splits a URL after its scheme; ok is false when it has none.
+// SplitScheme splits a URL after its scheme (RFC 3986, section 3.1); ok is false
+// when it has none.
 func SplitScheme(raw string) (scheme, rest string, ok bool) {
-	m := schemeStart.FindString(raw)
-	if m == "" {
+	scheme, rest, found := strings.Cut(raw, ":")
+	if !found || scheme == "" || !isLetter(scheme[0]) {
 		return "", raw, false
 	}
-	return strings.ToLower(m[:len(m)-1]), raw[len(m):], true
+	for _, c := range []byte(scheme) {
+		if !isLetter(c) && (c < '0' || c > '9') && c != '+' && c != '.' && c != '-' {
+			return "", raw, false
+		}
+	}
+	return strings.ToLower(scheme), rest, true
 }
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
 // parseURL parses a URL whose options are cut off. Its errors never repeat the
 // URL, which may hold a password.
@@ -267,16 +272,16 @@ func (t Target) defaultName() string {
 	return cleanName(strings.Join(parts, "-"))
 }
 
-var notInName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+var notInName = lazily(`[^A-Za-z0-9._-]+`)
 
 func cleanName(s string) string {
-	s = strings.Trim(notInName.ReplaceAllString(s, "-"), "-._")
+	s = strings.Trim(notInName().ReplaceAllString(s, "-"), "-._")
 	return s[:min(len(s), maxName)]
 }
 
 const maxName = 255
 
-var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+var validName = lazily(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 // ValidateName returns an [*OptionError] when a check or group can't be called
 // that.
@@ -286,7 +291,7 @@ func ValidateName(option, name string) error {
 		return OptionErrorf(option, "is empty")
 	case len(name) > maxName:
 		return OptionErrorf(option, "is longer than %d characters", maxName)
-	case !validName.MatchString(name):
+	case !validName().MatchString(name):
 		return OptionErrorf(option, "%q is not a name; use letters, digits, '.', '_' and '-', starting with a letter or digit", CleanText(name))
 	}
 	return nil

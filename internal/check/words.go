@@ -1,7 +1,6 @@
 package check
 
 import (
-	"regexp"
 	"strings"
 )
 
@@ -34,14 +33,14 @@ func secretWords(line string) []string {
 	return values
 }
 
-var commandWord = regexp.MustCompile(`("[^"]*"|'[^']*'|[^\s"']+)+`)
+var commandWord = lazily(`("[^"]*"|'[^']*'|[^\s"']+)+`)
 
 // secretSpans finds the values that maskWords masks, in their order and without
 // overlap. Empty ones are left out.
 func secretSpans(line string) []span {
 	var found []span
 	previous := ""
-	for _, at := range commandWord.FindAllStringIndex(line, -1) {
+	for _, at := range commandWord().FindAllStringIndex(line, -1) {
 		word := unquoted(line, span{at[0], at[1]})
 		for _, s := range spansOfWord(previous, word.in(line)) {
 			s = span{word.start + s.start, word.start + s.end}
@@ -102,11 +101,11 @@ func unquoted(text string, s span) span {
 
 // urlPassword matches a URL's user and password, and also one that holds
 // characters that it should not.
-var urlPassword = regexp.MustCompile(`://[^/?#\s:@]*:(?:([^/?#\s]+)|(\S+))@`)
+var urlPassword = lazily(`://[^/?#\s:@]*:(?:([^/?#\s]+)|(\S+))@`)
 
 func urlPasswordSpans(text string) []span {
 	var found []span
-	for _, m := range urlPassword.FindAllStringSubmatchIndex(text, -1) {
+	for _, m := range urlPassword().FindAllStringSubmatchIndex(text, -1) {
 		if m[2] >= 0 {
 			found = append(found, span{m[2], m[3]})
 		} else {

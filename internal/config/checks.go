@@ -1,7 +1,6 @@
 package config
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -80,7 +79,7 @@ func (l *loader) readCheck(d *draft, n *node) {
 }
 
 // commentedOption is an option that YAML takes for a comment.
-var commentedOption = regexp.MustCompile(`^#[a-z_]+=`)
+var commentedOption = lazily(`^#[a-z_]+=`)
 
 // url takes the draft's URL.
 func (l *loader) url(d *draft, n *node, path string) {
@@ -92,7 +91,7 @@ func (l *loader) url(d *draft, n *node, path string) {
 	case n.null || strings.TrimSpace(n.text) == "":
 		l.fail(n.at, path, "is empty; give a URL such as tcp://127.0.0.1:5432")
 		return
-	case commentedOption.MatchString(n.comment):
+	case commentedOption().MatchString(n.comment):
 		l.fail(n.at, path, `what follows " #" is a comment in YAML; put the whole URL in quotes, or write the options beside it`)
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"hale/internal/check"
 )
@@ -91,7 +92,13 @@ type filling struct {
 type fillFault struct{ piece, msg string }
 
 // hole matches an escaped ${, a whole ${…} and one that is not closed.
-var hole = regexp.MustCompile(`\$\$\{|\$\{[^{}]*\}|\$\{`)
+// lazily compiles an expression when it is first needed: a program that runs one
+// check and ends has no use for most.
+func lazily(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
+
+var hole = lazily(`\$\$\{|\$\{[^{}]*\}|\$\{`)
 
 // fill replaces every ${…} in the text; $${ stands for a literal ${. In a URL
 // what is put into the user name or password, and a secret anywhere behind the
@@ -111,7 +118,7 @@ func (f *filler) fill(text string, isURL bool) filling {
 		safe.WriteString(shown)
 	}
 	end := 0
-	holes := hole.FindAllStringIndex(text, maxHoles+1)
+	holes := hole().FindAllStringIndex(text, maxHoles+1)
 	if len(holes) > maxHoles {
 		out.add(fillFault{"${", fmt.Sprintf("stands here more than %d times", maxHoles)})
 		return out

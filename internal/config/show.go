@@ -3,7 +3,6 @@ package config
 import (
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,11 +74,11 @@ func put(m *yaml.Node, key string, value *yaml.Node) {
 }
 
 // bare is a text that means the same to YAML with and without quotes.
-var bare = regexp.MustCompile(`^(true|false|0|[1-9][0-9]{0,9})$`)
+var bare = lazily(`^(true|false|0|[1-9][0-9]{0,9})$`)
 
 func text(s string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
-	if bare.MatchString(s) {
+	if bare().MatchString(s) {
 		n.Tag = ""
 	}
 	return n

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"regexp"
 	"strings"
 )
 
@@ -20,7 +19,7 @@ var noParts = urlParts{math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt}
 // partsOf finds the parts of a URL's template.
 func partsOf(template string) urlParts {
 	// What is between braces may hold any character: blank it out.
-	plain := hole.ReplaceAllStringFunc(template, func(s string) string { return strings.Repeat("x", len(s)) })
+	plain := hole().ReplaceAllStringFunc(template, func(s string) string { return strings.Repeat("x", len(s)) })
 	scheme, rest, ok := strings.Cut(plain, ":")
 	if !ok || strings.Contains(template[:len(scheme)], "${") {
 		return noParts
@@ -47,7 +46,7 @@ func partsOf(template string) urlParts {
 }
 
 // notInHost matches what would end a host or make another of it.
-var notInHost = regexp.MustCompile(`[^A-Za-z0-9.:_\[\]-]`)
+var notInHost = lazily(`[^A-Za-z0-9.:_\[\]-]`)
 
 // write returns a value as it is to be written at a place in the template, and
 // whether it is a secret there.
@@ -61,7 +60,7 @@ func (p urlParts) write(at int, value string, secret bool) (string, bool, error)
 		return value, false, nil
 	case at >= p.path:
 		return encode(value, "/"), true, nil
-	case notInHost.MatchString(value):
+	case notInHost().MatchString(value):
 		return "", true, errors.New("holds a character that a host can't have")
 	default:
 		return value, true, nil
