@@ -127,7 +127,7 @@ func (p *Program) wait(ctx context.Context, checks []*check.Check, w waiting) in
 	r := p.newRunner()
 	for i, c := range checks {
 		loops.Go(func() {
-			r.repeat(ctx, c, w.interval, func(result check.Result) { report1(ctx, results, news{i, result}) })
+			r.repeat(ctx, c, w.interval, func(result check.Result) { deliver(ctx, results, news{i, result}) })
 		})
 	}
 	known := make([]believed, len(checks))
@@ -150,8 +150,8 @@ func (p *Program) wait(ctx context.Context, checks []*check.Check, w waiting) in
 	}
 }
 
-// report1 sends a result, unless nobody takes it any more.
-func report1(ctx context.Context, to chan<- news, n news) {
+// deliver sends a result, unless nobody takes it any more.
+func deliver(ctx context.Context, to chan<- news, n news) {
 	select {
 	case to <- n:
 	case <-ctx.Done():
