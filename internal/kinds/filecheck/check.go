@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"hale/internal/check"
+	"hale/internal/quantity"
 )
 
 // present is the check that a file is there and as it should be.
 type present struct {
 	watched
 	maxAge           time.Duration // 0 is off
-	minSize, maxSize Size          // 0 is off
+	minSize, maxSize quantity.Size // 0 is off
 }
 
 // Check looks at the file's attributes.
@@ -32,7 +33,7 @@ func (c *present) Check(ctx context.Context) (string, error) {
 		return "", check.Failf(check.ReasonType, "%s is %s, want a regular file", c.path, typeName(info.Mode()))
 	}
 	age := time.Since(info.ModTime())
-	size := Size(info.Size())
+	size := quantity.Size(info.Size())
 	switch {
 	case c.maxAge > 0 && age > c.maxAge:
 		return "", check.Failf(check.ReasonAge, "%s was last written %v ago, want at most %v; is what writes it still running?", c.path, readable(age, c.maxAge), c.maxAge)

@@ -17,13 +17,14 @@ import (
 	"time"
 
 	"hale/internal/check"
+	"hale/internal/quantity"
 )
 
 // Config is the configuration of a file check.
 type Config struct {
 	MaxAge  time.Duration `option:"max_age" help:"fail when the file was last written longer ago than this; 0 is off"`
-	MinSize Size          `option:"min_size" help:"fail when the file is smaller, such as 1B or 10KiB"`
-	MaxSize Size          `option:"max_size" help:"fail when the file is larger, such as 100MB; 0 is off"`
+	MinSize quantity.Size `option:"min_size" help:"fail when the file is smaller, such as 1B or 10KiB"`
+	MaxSize quantity.Size `option:"max_size" help:"fail when the file is larger, such as 100MB; 0 is off"`
 	Absent  bool          `option:"absent" help:"fail when there is anything at the path"`
 
 	path  string

@@ -12,6 +12,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"hale/internal/check"
+	"hale/internal/mounts"
 )
 
 // watched is what the checkers of this kind have in common: a path whose
@@ -263,4 +264,13 @@ func (s *subscription) tell() {
 	case s.events <- struct{}{}:
 	default:
 	}
+}
+
+// watchable returns an error when dir is on a network file system: the kernel
+// does not tell of changes that others make there, and asking it to may hang.
+func watchable(dir string) error {
+	if kind, network := mounts.Network(dir); network {
+		return fmt.Errorf("%s is on a file system of type %s, which does not tell of changes", dir, kind)
+	}
+	return nil
 }
