@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -85,6 +86,35 @@ func (o Options) CheckExpiry(state tls.ConnectionState, now time.Time) error {
 	if left >= time.Duration(o.MinDays)*24*time.Hour {
 		return nil
 	}
+	name := leaf.Subject.CommonName
+	if name == "" {
+		name = subject(leaf)
+	}
+	if left < 0 {
+		return check.Failf(check.ReasonTLS, "the certificate of %s expired on %s; at least %d days are wanted", name, day(leaf.NotAfter), o.MinDays)
+	}
 	return check.Failf(check.ReasonTLS, "the certificate of %s expires on %s, in %d days; at least %d are wanted",
-		leaf.Subject.CommonName, leaf.NotAfter.UTC().Format(time.DateOnly), int(left.Hours()/24), o.MinDays)
+		name, day(leaf.NotAfter), int(left.Hours()/24), o.MinDays)
+}
+
+// Describe tells the version of TLS and for how long the server's certificate
+// is valid.
+func (o Options) Describe(state tls.ConnectionState, now time.Time) string {
+	const oneDay = 24 * time.Hour
+	text := tls.VersionName(state.Version)
+	if len(state.PeerCertificates) > 0 {
+		leaf := state.PeerCertificates[0]
+		switch left := leaf.NotAfter.Sub(now); {
+		case left < 0:
+			text += ", the certificate expired on " + day(leaf.NotAfter)
+		case left/oneDay == 1:
+			text += ", 1 day left"
+		default:
+			text += fmt.Sprintf(", %d days left", left/oneDay)
+		}
+	}
+	if o.Insecure {
+		text += ", not verified"
+	}
+	return text
 }
