@@ -18,6 +18,7 @@ func TestServersStartStopAndLeaveNothing(t *testing.T) {
 		"nginx":     func(t *testing.T) *servertest.Server { return servertest.Nginx(t, "return 200;") },
 		"postgres":  func(t *testing.T) *servertest.Server { return servertest.Postgres(t).Server },
 		"zookeeper": func(t *testing.T) *servertest.Server { return servertest.ZooKeeper(t) },
+		"rabbitmq":  func(t *testing.T) *servertest.Server { return servertest.RabbitMQ(t).Server },
 	}
 	for name, start := range starters {
 		t.Run(name, func(t *testing.T) {

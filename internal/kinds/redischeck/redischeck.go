@@ -3,11 +3,9 @@
 // PING and expects PONG, and may ask for the server's role.
 //
 // Each run makes one connection, sends all its commands in one write and reads
-// the replies, which are bounded. It speaks version 2 of the protocol (RESP2,
-// https://redis.io/docs/latest/develop/reference/protocol-spec/), which every
-// version of Redis, Valkey, KeyDB and their proxies know, and sends nothing but
-// AUTH, SELECT, PING and ROLE, so that it works for an ACL user who may do
-// little.
+// the replies, which are bounded. It speaks the protocol as package resp does and
+// sends nothing but AUTH, SELECT, PING and ROLE, so that it works for an ACL user
+// who may do little.
 package redischeck
 
 import (
@@ -16,11 +14,9 @@ import (
 	"strings"
 
 	"hale/internal/check"
+	"hale/internal/resp"
 	"hale/internal/tlsconf"
 )
-
-// DefaultPort is the port of a URL that has none.
-const DefaultPort = 6379
 
 // The roles that the option role knows.
 const (
@@ -55,10 +51,10 @@ func KindTLS() check.Kind {
 // SetTarget takes redis://USER:PASSWORD@HOST:PORT/DB, of which every part may
 // be missing. No host is this host.
 func (c *Config) SetTarget(t check.Target) error {
-	c.scheme, c.port = t.Scheme, DefaultPort
+	c.scheme, c.port = t.Scheme, resp.DefaultPort
 	if t.URL.Host != "" || t.URL.Opaque != "" {
 		var err error
-		if c.host, c.port, err = t.Host(DefaultPort); err != nil {
+		if c.host, c.port, err = t.Host(resp.DefaultPort); err != nil {
 			return err
 		}
 	}
@@ -138,15 +134,14 @@ func (c *Config) tlsOptionsWithoutTLS() error {
 
 // Checker makes the checker. It reads the files that the TLS options name.
 func (c *Config) Checker(env check.Env) (check.Checker, error) {
-	address := check.Address(c.host, c.port)
-	k := &checker{
-		dial:     env.Dial,
-		address:  address,
-		target:   c.scheme + "://" + address,
-		scheme:   c.scheme,
-		password: c.Password.Reveal(),
-		role:     c.Role,
-		options:  c.Options,
+	server := &resp.Server{
+		Dial:     env.Dial,
+		Scheme:   c.scheme,
+		Address:  check.Address(c.host, c.port),
+		Username: c.Username,
+		Password: c.Password.Reveal(),
+		DB:       c.DB,
+		Options:  c.Options,
 	}
 	if c.tls {
 		host := c.host
@@ -154,19 +149,12 @@ func (c *Config) Checker(env check.Env) (check.Checker, error) {
 			host = "localhost"
 		}
 		var err error
-		if k.tls, err = c.Options.Config(host); err != nil {
+		if server.TLS, err = c.Options.Config(host); err != nil {
 			return nil, err
 		}
 	}
-	switch {
-	case c.Username != "":
-		k.add("AUTH", c.Username, c.Password.Reveal())
-	case !c.Password.IsZero():
-		k.add("AUTH", c.Password.Reveal())
-	}
-	if c.DB != 0 {
-		k.add("SELECT", strconv.Itoa(c.DB))
-	}
+	k := &checker{server: server, role: c.Role}
+	k.request, k.commands = server.AppendLogin(nil)
 	k.add("PING")
 	if c.Role != "" {
 		k.add("ROLE")
