@@ -262,6 +262,9 @@ func (t Target) defaultName() string {
 	if port := t.URL.Port(); port != "" {
 		parts = append(parts, port)
 	}
+	if opaque := t.URL.Opaque; opaque != "" && hiddenOpaque(opaque) == (span{}) {
+		parts = append(parts, opaque)
+	}
 	path := t.URL.Path
 	if shown := t.shownPath(); shown != t.URL.EscapedPath() {
 		path = shown

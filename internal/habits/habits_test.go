@@ -78,7 +78,12 @@ var below = map[string][]string{
 	"hale/internal/admin":          {"hale/internal/check", "hale/internal/monitor", "hale/internal/verdict"},
 	"hale/internal/server":         {"hale/internal/check", "hale/internal/verdict"},
 	"hale/internal/kinds/kindtest": {"hale/internal/check"},
-	"hale/internal/kinds/*":        {"hale/internal/check", "hale/internal/tlsconf"},
+	"hale/internal/kinds/*":        {"hale/internal/check", "hale/internal/hosturl", "hale/internal/isolate", "hale/internal/mounts", "hale/internal/quantity", "hale/internal/resp", "hale/internal/tlsconf"},
+	"hale/internal/hosturl":        {"hale/internal/check"},
+	"hale/internal/isolate":        {},
+	"hale/internal/mounts":         {},
+	"hale/internal/quantity":       {"hale/internal/check"},
+	"hale/internal/resp":           {"hale/internal/check", "hale/internal/tlsconf"},
 	"hale/internal/logs":           {},
 	"hale/internal/servertest":     {},
 }
@@ -135,7 +140,10 @@ func TestKindsAreSortedAndBuildable(t *testing.T) {
 }
 
 // pages names the page of a kind that shares another's.
-var pages = map[string]string{"https": "http", "rediss": "redis", "postgresql": "postgres"}
+var pages = map[string]string{
+	"celery+amqp": "celery", "celery+amqps": "celery", "celery+redis": "celery", "celery+rediss": "celery",
+	"https": "http", "postgresql": "postgres", "rediss": "redis", "smtps": "smtp",
+}
 
 var optionRow = regexp.MustCompile("^\\| `([a-z0-9_]+)` \\|")
 
@@ -219,7 +227,7 @@ func TestOnlyMainEndsTheProcess(t *testing.T) {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return err
 		}
-		if strings.HasSuffix(path, "cmd/hale/main.go") || strings.Contains(path, "/bench/") {
+		if strings.HasSuffix(path, "cmd/hale/main.go") || strings.HasSuffix(path, "cmd/hale-probe/main.go") || strings.Contains(path, "/bench/") {
 			return nil
 		}
 		file, err := os.Open(path)

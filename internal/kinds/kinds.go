@@ -3,27 +3,53 @@ package kinds
 
 import (
 	"hale/internal/check"
+	"hale/internal/kinds/celerycheck"
+	"hale/internal/kinds/diskcheck"
+	"hale/internal/kinds/dnscheck"
 	"hale/internal/kinds/execcheck"
 	"hale/internal/kinds/filecheck"
 	"hale/internal/kinds/httpcheck"
+	"hale/internal/kinds/icmpcheck"
+	"hale/internal/kinds/loadcheck"
+	"hale/internal/kinds/memorycheck"
+	"hale/internal/kinds/mountcheck"
+	"hale/internal/kinds/ntpcheck"
 	"hale/internal/kinds/postgrescheck"
+	"hale/internal/kinds/processcheck"
 	"hale/internal/kinds/redischeck"
+	"hale/internal/kinds/smtpcheck"
 	"hale/internal/kinds/tcpcheck"
+	"hale/internal/kinds/tlscheck"
 	"hale/internal/kinds/zookeepercheck"
 )
 
 // All returns every kind of check, sorted by scheme.
 func All() []check.Kind {
 	return []check.Kind{
+		celerycheck.KindAMQP(),
+		celerycheck.KindAMQPTLS(),
+		celerycheck.KindRedis(),
+		celerycheck.KindRedisTLS(),
+		diskcheck.Kind(),
+		dnscheck.Kind(),
 		execcheck.Kind(),
 		filecheck.Kind(),
 		httpcheck.Kind(),
 		httpcheck.KindTLS(),
+		icmpcheck.Kind(),
+		loadcheck.Kind(),
+		memorycheck.Kind(),
+		mountcheck.Kind(),
+		ntpcheck.Kind(),
 		postgrescheck.Kind(),
 		postgrescheck.KindLong(),
+		processcheck.Kind(),
 		redischeck.Kind(),
 		redischeck.KindTLS(),
+		smtpcheck.Kind(),
+		smtpcheck.KindTLS(),
 		tcpcheck.Kind(),
+		tlscheck.Kind(),
 		zookeepercheck.Kind(),
 	}
 }

@@ -26,20 +26,10 @@ const (
 	defaultBroker = "redis://localhost:6379/0"
 )
 
-// A Ping asks one Celery worker through its broker whether it is there, and
-// waits for the answer no longer than the timeout. ErrNoReply in its error says
-// that the broker is fine and the worker silent.
-type Ping func(ctx context.Context, broker, worker string, timeout time.Duration) error
-
-// ErrNoReply is a worker's silence.
-var ErrNoReply = errors.New("no reply")
-
 // A Tool is maykin-common with what it needs of the program.
 type Tool struct {
 	// Version is the program's.
 	Version string
-	// Ping asks a worker.
-	Ping Ping
 	// Out and Err are where it writes.
 	Out, Err io.Writer
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"hale/internal/kinds/celerycheck"
 )
 
 // worker is what is to be known of a Celery worker.
@@ -74,9 +76,9 @@ func (t Tool) ping(ctx context.Context, w worker) int {
 		return t.down(exitDown, "The worker's name is not known: %v; give --worker-name", err)
 	}
 	timeout := time.Duration(w.pingTimeout)
-	err = t.Ping(ctx, w.broker, name, timeout)
+	err = celerycheck.Ping(ctx, w.broker, name, timeout)
 	switch {
-	case errors.Is(err, ErrNoReply):
+	case errors.Is(err, celerycheck.ErrNoReply):
 		return t.down(exitNoReply, "No reply to ping from '%s' after %ss.", name, strconv.FormatFloat(timeout.Seconds(), 'f', -1, 64))
 	case err != nil:
 		return t.down(exitDown, "Can't ping '%s': %v", name, err)
