@@ -18,6 +18,15 @@ type Checker interface {
 	Check(ctx context.Context) (note string, err error)
 }
 
+// A Hanger is a Checker whose run may get stuck in the kernel, so that not even
+// the process can end: one that looks at a network file system. A program that
+// runs it once does so in a child.
+type Hanger interface {
+	Checker
+	// MayHang reports whether that may be so of this target. It does not hang.
+	MayHang() bool
+}
+
 // A Watcher is a Checker that can notice by itself that its target may have
 // changed (inotify, a pidfd, an event stream). Watch blocks until ctx ends or
 // watching becomes impossible, and calls changed whenever the check should run

@@ -18,6 +18,8 @@ import (
 	"hale/internal/kinds/processcheck"
 	"hale/internal/kinds/redischeck"
 	"hale/internal/kinds/smtpcheck"
+	"hale/internal/kinds/supervisorcheck"
+	"hale/internal/kinds/systemdcheck"
 	"hale/internal/kinds/tcpcheck"
 	"hale/internal/kinds/tlscheck"
 	"hale/internal/kinds/zookeepercheck"
@@ -48,6 +50,8 @@ func All() []check.Kind {
 		redischeck.KindTLS(),
 		smtpcheck.Kind(),
 		smtpcheck.KindTLS(),
+		supervisorcheck.Kind(),
+		systemdcheck.Kind(),
 		tcpcheck.Kind(),
 		tlscheck.Kind(),
 		zookeepercheck.Kind(),

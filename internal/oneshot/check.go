@@ -19,6 +19,10 @@ var checkFlags = []ownFlag{
 // returns 0 when all are healthy, 1 when not, 64 for a wrong command line and 78
 // for a wrong configuration. It blocks until the longest timeout at most.
 func Check(ctx context.Context, args []string, p Program) int {
+	return p.perform(ctx, func(ctx context.Context, p *Program) int { return p.check(ctx, args) })
+}
+
+func (p *Program) check(ctx context.Context, args []string) int {
 	a, err := parse(args, checkFlags, kindsOf(args, p.Registry))
 	if err != nil {
 		return p.fail(exitUsage, "check", err)
@@ -36,6 +40,9 @@ func Check(ctx context.Context, args []string, p Program) int {
 	checks, err := p.checks("check", a)
 	if err != nil {
 		return p.fail(codeOf(err), "check", err)
+	}
+	if p.mayHang(checks) {
+		return p.inChild(ctx, "check", args)
 	}
 	results := p.newRunner().runAll(ctx, checks)
 	code := codeOfResults(checks, results)

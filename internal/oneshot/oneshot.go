@@ -35,6 +35,8 @@ type Program struct {
 	ConfigFile string
 	// Out takes results, Err everything else.
 	Out, Err io.Writer
+
+	child bool // of a process that runs the same command
 }
 
 // fail prints the error, a line for each of its lines, and returns the code.

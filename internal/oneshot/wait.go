@@ -37,6 +37,10 @@ type waiting struct {
 // line, 78 for a wrong configuration, and 126 or 127 for a command that can't be
 // run or found.
 func Wait(ctx context.Context, args []string, p Program) int {
+	return p.perform(ctx, func(ctx context.Context, p *Program) int { return p.waitCommand(ctx, args) })
+}
+
+func (p *Program) waitCommand(ctx context.Context, args []string) int {
 	a, err := parse(args, waitFlags, kindsOf(args, p.Registry))
 	if err != nil {
 		return p.fail(exitUsage, "wait", err)
@@ -52,7 +56,13 @@ func Wait(ctx context.Context, args []string, p Program) int {
 	if err != nil {
 		return p.fail(codeOf(err), "wait", err)
 	}
-	if code := p.wait(ctx, checks, w); code != exitOK || w.command == nil {
+	var code int
+	if p.mayHang(checks) {
+		code = p.inChild(ctx, "wait", args[:len(args)-len(a.command)])
+	} else {
+		code = p.wait(ctx, checks, w)
+	}
+	if code != exitOK || w.command == nil {
 		return code
 	}
 	err = syscall.Exec(w.command[0], a.command, os.Environ())

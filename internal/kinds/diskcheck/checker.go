@@ -10,6 +10,7 @@ import (
 
 	"hale/internal/check"
 	"hale/internal/isolate"
+	"hale/internal/mounts"
 	"hale/internal/quantity"
 )
 
@@ -78,4 +79,10 @@ func (c *checker) explain(err error) error {
 	default:
 		return check.Failf(check.ReasonOf(err), "asking the file system of %s how full it is: %w", c.path, err)
 	}
+}
+
+// MayHang reports whether the path is on a network file system.
+func (c *checker) MayHang() bool {
+	_, network := mounts.Network(c.path)
+	return network
 }

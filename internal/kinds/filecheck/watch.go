@@ -274,3 +274,9 @@ func watchable(dir string) error {
 	}
 	return nil
 }
+
+// MayHang reports whether the path is on a network file system.
+func (w watched) MayHang() bool {
+	_, network := mounts.Network(w.path)
+	return network
+}

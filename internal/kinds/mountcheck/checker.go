@@ -115,3 +115,9 @@ func (c *checker) explainProbe(err error) error {
 		return check.Failf(check.ReasonOf(err), "the file system on %s can't be written: %w", c.path, err)
 	}
 }
+
+// MayHang reports whether the path is on a network file system.
+func (c *checker) MayHang() bool {
+	_, network := mounts.Network(c.path)
+	return network
+}
