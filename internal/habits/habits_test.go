@@ -141,8 +141,8 @@ func TestKindsAreSortedAndBuildable(t *testing.T) {
 
 // pages names the page of a kind that shares another's.
 var pages = map[string]string{
-	"celery+amqp": "celery", "celery+amqps": "celery", "celery+redis": "celery", "celery+rediss": "celery",
-	"https": "http", "postgresql": "postgres", "rediss": "redis", "smtps": "smtp",
+	"amqps": "amqp", "celery+amqp": "celery", "celery+amqps": "celery", "celery+redis": "celery", "celery+rediss": "celery",
+	"grpcs": "grpc", "https": "http", "kafkas": "kafka", "natss": "nats", "postgresql": "postgres", "rediss": "redis", "smtps": "smtp",
 }
 
 var optionRow = regexp.MustCompile("^\\| `([a-z0-9_]+)` \\|")

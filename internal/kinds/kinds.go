@@ -3,16 +3,22 @@ package kinds
 
 import (
 	"hale/internal/check"
+	"hale/internal/kinds/amqpcheck"
 	"hale/internal/kinds/celerycheck"
 	"hale/internal/kinds/diskcheck"
 	"hale/internal/kinds/dnscheck"
 	"hale/internal/kinds/execcheck"
 	"hale/internal/kinds/filecheck"
+	"hale/internal/kinds/grpccheck"
 	"hale/internal/kinds/httpcheck"
 	"hale/internal/kinds/icmpcheck"
+	"hale/internal/kinds/kafkacheck"
 	"hale/internal/kinds/loadcheck"
+	"hale/internal/kinds/memcachedcheck"
 	"hale/internal/kinds/memorycheck"
 	"hale/internal/kinds/mountcheck"
+	"hale/internal/kinds/mysqlcheck"
+	"hale/internal/kinds/natscheck"
 	"hale/internal/kinds/ntpcheck"
 	"hale/internal/kinds/postgrescheck"
 	"hale/internal/kinds/processcheck"
@@ -28,6 +34,8 @@ import (
 // All returns every kind of check, sorted by scheme.
 func All() []check.Kind {
 	return []check.Kind{
+		amqpcheck.Kind(),
+		amqpcheck.KindTLS(),
 		celerycheck.KindAMQP(),
 		celerycheck.KindAMQPTLS(),
 		celerycheck.KindRedis(),
@@ -36,12 +44,20 @@ func All() []check.Kind {
 		dnscheck.Kind(),
 		execcheck.Kind(),
 		filecheck.Kind(),
+		grpccheck.Kind(),
+		grpccheck.KindTLS(),
 		httpcheck.Kind(),
 		httpcheck.KindTLS(),
 		icmpcheck.Kind(),
+		kafkacheck.Kind(),
+		kafkacheck.KindTLS(),
 		loadcheck.Kind(),
+		memcachedcheck.Kind(),
 		memorycheck.Kind(),
 		mountcheck.Kind(),
+		mysqlcheck.Kind(),
+		natscheck.Kind(),
+		natscheck.KindTLS(),
 		ntpcheck.Kind(),
 		postgrescheck.Kind(),
 		postgrescheck.KindLong(),

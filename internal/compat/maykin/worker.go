@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"hale/internal/check"
 	"hale/internal/kinds/celerycheck"
 )
 
@@ -80,11 +81,24 @@ func (t Tool) ping(ctx context.Context, w worker) int {
 	switch {
 	case errors.Is(err, celerycheck.ErrNoReply):
 		return t.down(exitNoReply, "No reply to ping from '%s' after %ss.", name, strconv.FormatFloat(timeout.Seconds(), 'f', -1, 64))
+	case len(faults(err)) > 0:
+		return t.usage("worker-health-check", fmt.Errorf("--broker: %s", strings.Join(faults(err), "; ")))
 	case err != nil:
 		return t.down(exitDown, "Can't ping '%s': %v", name, err)
 	}
 	fmt.Fprintf(t.Out, "%s: PONG.\n", name)
 	return exitOK
+}
+
+// faults are what is wrong with the broker's URL, if that is the error.
+func faults(err error) []string {
+	var messages []string
+	for _, e := range check.OptionErrors(err) {
+		if e.Option != "" {
+			messages = append(messages, e.Msg)
+		}
+	}
+	return messages
 }
 
 func (w worker) workerName() (string, error) {

@@ -93,8 +93,8 @@ func define(scheme, example string) check.Kind {
 }
 
 // SetTarget takes the broker's URL as Celery's broker_url has it, after
-// "celery+": USER:PASSWORD@HOST:PORT/ and the database or virtual host. Every
-// part may be missing. No host is this host.
+// "celery+": USER:PASSWORD@HOST:PORT/ and the database or virtual host. All
+// but the host may be missing; :PORT alone is this host.
 func (c *Config) SetTarget(t check.Target) error {
 	c.scheme = t.Scheme
 	fallback := resp.DefaultPort
@@ -104,12 +104,9 @@ func (c *Config) SetTarget(t check.Target) error {
 	case schemeAMQPS:
 		fallback = amqpsPort
 	}
-	c.port = fallback
-	if t.URL.Host != "" || t.URL.Opaque != "" {
-		var err error
-		if c.host, c.port, err = t.Host(fallback); err != nil {
-			return err
-		}
+	var err error
+	if c.host, c.port, err = t.Host(fallback); err != nil {
+		return err
 	}
 	return errors.Join(c.setLogin(t), c.setPath(t))
 }

@@ -92,7 +92,7 @@ func TestDefaults(t *testing.T) {
 		"priority_steps=0,3,6,9 sep= ca= cert= key= server_name= insecure=false min_days=0 "
 	for _, kind := range kinds {
 		var got strings.Builder
-		for _, o := range mustBuild(t, kind.Scheme+"://").Options {
+		for _, o := range mustBuild(t, kind.Scheme+"://:1").Options {
 			fmt.Fprintf(&got, "%s=%s ", o.Name, o.Value)
 		}
 		if got.String() != want {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -36,9 +35,12 @@ func Ping(ctx context.Context, broker, worker string, timeout time.Duration) err
 	scheme, rest, _ := check.SplitScheme(broker)
 	kind, ok := kindOf(scheme)
 	if !ok {
-		return fmt.Errorf("can't ping through a broker of the scheme %q; give a URL such as redis://localhost:6379/0 or amqp://localhost:5672/ (known: redis, rediss, amqp, amqps)", check.CleanText(scheme))
+		return check.OptionErrorf("broker", "can't ping through a broker of the scheme %q; give a URL such as redis://localhost:6379/0 or amqp://localhost:5672/ (known: redis, rediss, amqp, amqps)", check.CleanText(scheme))
 	}
 	rest, query, _ := strings.Cut(rest, "?")
+	if rest == "//" || strings.HasPrefix(rest, "///") {
+		rest = "//localhost" + rest[len("//"):] // as Celery takes it
+	}
 	options, err := tlsOptions(query)
 	if err != nil {
 		return err

@@ -36,8 +36,7 @@ func Kind() check.Kind {
 	return check.Define("ntp", "ntp://ntp.example.com:123", Config{MaxOffset: time.Second, MaxStratum: maxStratum})
 }
 
-// SetTarget takes ntp://HOST:PORT, of which both may be missing. No host is
-// this host.
+// SetTarget takes ntp://HOST:PORT, of which :PORT alone is this host.
 func (c *Config) SetTarget(t check.Target) error {
 	c.port = DefaultPort
 	if t.URL.User != nil {
@@ -45,9 +44,6 @@ func (c *Config) SetTarget(t check.Target) error {
 	}
 	if strings.Trim(t.URL.Path, "/") != "" {
 		return check.OptionErrorf("url", "has the path %q, and a time server has none; leave it out", check.CleanText(t.URL.Path))
-	}
-	if t.URL.Host == "" && t.URL.Opaque == "" {
-		return nil
 	}
 	var err error
 	c.host, c.port, err = t.Host(DefaultPort)

@@ -290,7 +290,7 @@ func TestOptions(t *testing.T) {
 }
 
 func TestDefaults(t *testing.T) {
-	c := kindtest.Build(t, ntpcheck.Kind(), "ntp://")
+	c := kindtest.Build(t, ntpcheck.Kind(), "ntp://:1")
 	if got, want := fmt.Sprint(c.Options), "[{max_offset 1s} {max_stratum 15}]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

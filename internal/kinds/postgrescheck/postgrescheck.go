@@ -79,11 +79,12 @@ func KindLong() check.Kind {
 	return check.Define("postgresql", "postgresql://127.0.0.1:5432", defaults())
 }
 
-// SetTarget takes postgres://USER:PASSWORD@HOST:PORT/DATABASE, of which every
-// part may be missing. No host is this host.
+// SetTarget takes postgres://USER:PASSWORD@HOST:PORT/DATABASE, of which all but
+// the host may be missing; :PORT alone is this host. With the option host the
+// URL has none.
 func (c *Config) SetTarget(t check.Target) error {
 	c.port = DefaultPort
-	if t.URL.Host != "" || t.URL.Opaque != "" {
+	if t.URL.Host != "" || t.URL.Opaque != "" || c.Host == "" {
 		var err error
 		if c.host, c.port, err = t.Host(DefaultPort); err != nil {
 			return err

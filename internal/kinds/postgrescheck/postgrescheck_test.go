@@ -110,7 +110,7 @@ url: has a zero byte, which PostgreSQL has no way to receive`},
 
 func TestDefaults(t *testing.T) {
 	for _, kind := range []check.Kind{postgrescheck.Kind(), postgrescheck.KindLong()} {
-		c := kindtest.Build(t, kind, kind.Scheme+"://")
+		c := kindtest.Build(t, kind, kind.Scheme+"://:1")
 		want := []check.Setting{
 			{Name: "username", Value: ""}, {Name: "password", Value: ""}, {Name: "host", Value: ""}, {Name: "query", Value: ""},
 			{Name: "expect", Value: ""}, {Name: "role", Value: ""}, {Name: "sslmode", Value: "prefer"},

@@ -48,15 +48,13 @@ func KindTLS() check.Kind {
 	return check.Define("rediss", "rediss://redis.example.com:6379", Config{tls: true})
 }
 
-// SetTarget takes redis://USER:PASSWORD@HOST:PORT/DB, of which every part may
-// be missing. No host is this host.
+// SetTarget takes redis://USER:PASSWORD@HOST:PORT/DB, of which all but the host
+// may be missing; :PORT alone is this host.
 func (c *Config) SetTarget(t check.Target) error {
-	c.scheme, c.port = t.Scheme, resp.DefaultPort
-	if t.URL.Host != "" || t.URL.Opaque != "" {
-		var err error
-		if c.host, c.port, err = t.Host(resp.DefaultPort); err != nil {
-			return err
-		}
+	var err error
+	c.scheme = t.Scheme
+	if c.host, c.port, err = t.Host(resp.DefaultPort); err != nil {
+		return err
 	}
 	return errors.Join(c.setLogin(t), c.setDB(t))
 }

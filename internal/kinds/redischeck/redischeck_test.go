@@ -194,7 +194,7 @@ min_days: is for TLS, and this URL is without; write rediss://`},
 
 func TestDefaults(t *testing.T) {
 	for _, kind := range []check.Kind{redischeck.Kind(), redischeck.KindTLS()} {
-		c := kindtest.Build(t, kind, kind.Scheme+"://")
+		c := kindtest.Build(t, kind, kind.Scheme+"://:1")
 		want := []check.Setting{
 			{Name: "username", Value: ""}, {Name: "password", Value: ""}, {Name: "db", Value: "0"}, {Name: "role", Value: ""},
 			{Name: "ca", Value: ""}, {Name: "cert", Value: ""}, {Name: "key", Value: ""}, {Name: "server_name", Value: ""},

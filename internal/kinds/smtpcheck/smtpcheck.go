@@ -51,7 +51,7 @@ func KindTLS() check.Kind {
 	return check.Define("smtps", "smtps://mail.example.com:465", Config{Helo: "localhost", tls: true})
 }
 
-// SetTarget takes smtp://HOST:PORT. No host is this host.
+// SetTarget takes smtp://HOST:PORT; :PORT alone is this host.
 func (c *Config) SetTarget(t check.Target) error {
 	if t.URL.User != nil {
 		return check.OptionErrorf("url", "has a user name or password, and this check does not log in; leave it out")
@@ -62,9 +62,6 @@ func (c *Config) SetTarget(t check.Target) error {
 	c.scheme, c.port = t.Scheme, DefaultPort
 	if c.tls {
 		c.port = DefaultPortTLS
-	}
-	if t.URL.Host == "" && t.URL.Opaque == "" {
-		return nil
 	}
 	var err error
 	c.host, c.port, err = t.Host(c.port)

@@ -216,7 +216,7 @@ func TestOptions(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	for _, kind := range []check.Kind{smtpcheck.Kind(), smtpcheck.KindTLS()} {
-		c := kindtest.Build(t, kind, kind.Scheme+"://")
+		c := kindtest.Build(t, kind, kind.Scheme+"://:1")
 		if got, want := fmt.Sprint(c.Options), "[{starttls false} {helo localhost} {ca } {cert } {key } {server_name } {insecure false} {min_days 0}]"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}

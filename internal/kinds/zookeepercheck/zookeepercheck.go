@@ -64,9 +64,6 @@ func (c *Config) SetTarget(t check.Target) error {
 	if strings.Contains(t.URL.Host, ",") {
 		return check.OptionErrorf("url", "names several servers; make a check of each")
 	}
-	if t.URL.Host == "" && t.URL.Opaque == "" {
-		return nil
-	}
 	var err error
 	c.host, c.port, err = t.Host(DefaultPort)
 	return err

@@ -182,7 +182,7 @@ func TestOptions(t *testing.T) {
 }
 
 func TestDefaults(t *testing.T) {
-	c := kindtest.Build(t, zookeepercheck.Kind(), "zookeeper://")
+	c := kindtest.Build(t, zookeepercheck.Kind(), "zookeeper://:1")
 	if got, want := fmt.Sprint(c.Options), "[{mode } {word srvr}]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

@@ -1,0 +1,132 @@
+// The broker in these tests is kfake, the fake of the library franz-go, as no
+// Debian package has Kafka. It speaks Kafka's protocol; what it does otherwise
+// than Kafka, such as hanging up on a wrong password, is noted where it matters,
+// and Kafka's own answer is then put in its place.
+package kafkacheck_test
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"hale/internal/check"
+	"hale/internal/kinds/kafkacheck"
+)
+
+func build(url string, options ...check.Option) (*check.Check, error) {
+	registry, err := check.NewRegistry(check.Env{}, kafkacheck.Kind(), kafkacheck.KindTLS())
+	if err != nil {
+		return nil, err
+	}
+	policy := check.DefaultPolicy()
+	policy.Interval, policy.Timeout = time.Minute, 30*time.Second
+	return registry.Build(check.Spec{URL: url, Options: options, Policy: policy})
+}
+
+// run builds a check with a patient timeout and runs it once.
+func run(t *testing.T, url string, options ...check.Option) check.Result {
+	t.Helper()
+	c, err := build(url, options...)
+	if err != nil {
+		t.Fatalf("build %s: %v", url, err)
+	}
+	return c.Run(t.Context(), func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) })
+}
+
+func expectNote(t *testing.T, result check.Result, want string) {
+	t.Helper()
+	if result.Err != nil || result.Note != want {
+		t.Errorf("got note %q and error %v, want note %q", result.Note, result.Err, want)
+	}
+}
+
+func expectFailure(t *testing.T, result check.Result, reason check.Reason, text string) {
+	t.Helper()
+	if result.Healthy() || result.Reason() != reason || !strings.Contains(result.Text(), text) {
+		t.Errorf("got reason %q (%s), want %q with %q in it", result.Reason(), result.Text(), reason, text)
+	}
+}
+
+func value(name, value string) check.Option {
+	return check.Option{Name: name, Values: []string{value}}
+}
+
+// cluster starts a fake cluster until the test ends and returns it and the
+// address of its first broker.
+func cluster(t *testing.T, options ...kfake.Opt) (*kfake.Cluster, string) {
+	t.Helper()
+	c, err := kfake.NewCluster(options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c, c.ListenAddrs()[0]
+}
+
+// answering makes every request of the kind be answered with what fill makes of
+// an empty answer.
+func answering[A kmsg.Response](c *kfake.Cluster, key kmsg.Key, fill func(kmsg.Request, A)) {
+	c.ControlKey(key.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		answer := request.ResponseKind()
+		fill(request, answer.(A))
+		return answer, nil, true
+	})
+}
+
+// metadata returns what fills in the metadata of three brokers and one topic.
+func metadata(topic string, change func(*kmsg.MetadataResponseTopic)) func(kmsg.Request, *kmsg.MetadataResponse) {
+	return func(_ kmsg.Request, m *kmsg.MetadataResponse) {
+		for id := range int32(3) {
+			b := kmsg.NewMetadataResponseBroker()
+			b.NodeID, b.Host, b.Port = id, "127.0.0.1", 9092
+			m.Brokers = append(m.Brokers, b)
+		}
+		t := kmsg.NewMetadataResponseTopic()
+		t.Topic = &topic
+		for n := range int32(8) {
+			p := kmsg.NewMetadataResponseTopicPartition()
+			p.Partition, p.Leader = n, n%3
+			p.Replicas, p.ISR = []int32{0, 1, 2}, []int32{0, 1, 2}
+			t.Partitions = append(t.Partitions, p)
+		}
+		change(&t)
+		m.Topics = append(m.Topics, t)
+	}
+}
+
+// saying serves connections by reading what comes first, sending the answer, and
+// hanging up if told to, until the test ends.
+func saying(t *testing.T, answer string, hangUp bool) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Read(make([]byte, 1<<10))
+			_, _ = io.WriteString(conn, answer)
+			if !hangUp {
+				_, _ = io.Copy(io.Discard, conn)
+			}
+			_ = conn.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = listener.Close()
+		<-done
+	})
+	return "kafka://" + listener.Addr().String()
+}
