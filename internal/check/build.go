@@ -215,7 +215,7 @@ func (k Kind) setOptions(config Config, options []Option, secretive bool) (hidde
 
 func (k Kind) optionNames() []string {
 	var names []string
-	for _, f := range slices.Concat(k.fields, commonFields) {
+	for _, f := range slices.Concat(k.fields(), commonFields) {
 		names = append(names, f.name)
 	}
 	slices.Sort(names)
@@ -290,7 +290,7 @@ func (k Kind) secretsOf(config Config, target Target, known Secrets, options []O
 	var own []string
 	own = append(own, target.secrets()...)
 	v := reflect.ValueOf(config).Elem()
-	for _, f := range k.fields {
+	for _, f := range k.fields() {
 		own = append(own, f.secretsIn(v.FieldByIndex(f.index))...)
 	}
 	if derives, ok := config.(Deriver); ok {
@@ -312,8 +312,8 @@ func (k Kind) secretsOf(config Config, target Target, known Secrets, options []O
 // settings shows the kind's options in force.
 func (k Kind) settings(config Config, secrets Secrets) []Setting {
 	v := reflect.ValueOf(config).Elem()
-	settings := make([]Setting, len(k.fields))
-	for i, f := range k.fields {
+	settings := make([]Setting, len(k.fields()))
+	for i, f := range k.fields() {
 		settings[i] = Setting{Name: f.name, Value: secrets.Mask(f.show(v.FieldByIndex(f.index)))}
 	}
 	return settings

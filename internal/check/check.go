@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"net"
+	"time"
 )
 
 // A Checker runs one check once. It returns a short note for people ("200 in
@@ -82,12 +83,21 @@ type Check struct {
 	Impact Impact
 	// Groups are the groups it belongs to besides [GroupAll].
 	Groups []string
+	// StartBy is until when the check has time to be up for the first time.
+	// Until then a verdict does not fail for it if there is another member that
+	// tells something. Zero is no such time.
+	StartBy time.Time
 	// Pool names the bounded pool that its runs share; "" is none.
 	Pool string
 	// Checker runs it.
 	Checker Checker
 	// Secrets are texts that must not appear in what people see.
 	Secrets Secrets
+}
+
+// Starting reports whether the check still has time to be up for the first time.
+func (c *Check) Starting(s State, now time.Time) bool {
+	return !s.WasUp && now.Before(c.StartBy)
 }
 
 // Setting is one option in force, as text.

@@ -1,11 +1,11 @@
 package check
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A Config is the configuration of one check of one kind: a struct whose
@@ -46,7 +46,7 @@ type Kind struct {
 	// Example is a URL that is right, for messages.
 	Example string
 
-	fields []field
+	fields func() []field // read when first needed: a one-shot run uses one kind
 	create func() Config
 }
 
@@ -59,7 +59,7 @@ func Define[C any, P interface {
 	return Kind{
 		Scheme:  scheme,
 		Example: example,
-		fields:  fieldsOf(reflect.TypeFor[C]()),
+		fields:  sync.OnceValue(func() []field { return fieldsOf(reflect.TypeFor[C]()) }),
 		create: func() Config {
 			c := defaults
 			return P(&c)
@@ -73,8 +73,8 @@ type OptionInfo struct{ Name, Help, Default string }
 // Options describes the kind's own options in their order.
 func (k Kind) Options() []OptionInfo {
 	v := reflect.ValueOf(k.create()).Elem()
-	infos := make([]OptionInfo, len(k.fields))
-	for i, f := range k.fields {
+	infos := make([]OptionInfo, len(k.fields()))
+	for i, f := range k.fields() {
 		infos[i] = OptionInfo{Name: f.name, Help: f.help, Default: f.show(v.FieldByIndex(f.index))}
 	}
 	return infos
@@ -91,11 +91,11 @@ func (k Kind) Switch(option string) bool {
 func (k Kind) Defaults() Config { return k.create() }
 
 func (k Kind) field(name string) (field, bool) {
-	i := slices.IndexFunc(k.fields, func(f field) bool { return f.name == name })
+	i := slices.IndexFunc(k.fields(), func(f field) bool { return f.name == name })
 	if i < 0 {
 		return field{}, false
 	}
-	return k.fields[i], true
+	return k.fields()[i], true
 }
 
 // A Registry knows the kinds of check.
@@ -104,8 +104,8 @@ type Registry struct {
 	kinds map[string]Kind
 }
 
-// NewRegistry makes a registry of kinds. Two of the same scheme are an error,
-// and so is a kind whose scheme or options can't work. A zero env is usable.
+// NewRegistry makes a registry of kinds. Two of the same scheme are an error. A
+// zero env is usable.
 func NewRegistry(env Env, kinds ...Kind) (*Registry, error) {
 	if env.Dial == nil {
 		env.Dial = Dial
@@ -115,35 +115,37 @@ func NewRegistry(env Env, kinds ...Kind) (*Registry, error) {
 		if _, ok := r.kinds[k.Scheme]; ok {
 			return nil, fmt.Errorf("kind %q is registered twice", k.Scheme)
 		}
-		if err := k.validate(); err != nil {
-			return nil, fmt.Errorf("kind %q: %w", k.Scheme, err)
-		}
 		r.kinds[k.Scheme] = k
 	}
 	return r, nil
 }
 
-// validate reports what would not work with the kind, whatever its options.
-func (k Kind) validate() error {
+// Validate reports what would not work with the kind, whatever its options: a
+// scheme or an option that can't be written. It is for tests of kinds.
+func (k Kind) Validate() error {
 	if scheme, rest, ok := SplitScheme(k.Scheme + ":"); !ok || rest != "" || scheme != k.Scheme {
-		return errors.New("the scheme is not that of a URL in lower case")
+		return k.wrong("the scheme is not that of a URL in lower case")
 	}
 	seen := map[string]bool{"url": true}
 	for _, f := range commonFields {
 		seen[f.name] = true
 	}
-	for _, f := range k.fields {
+	for _, f := range k.fields() {
 		switch {
 		case !isOptionName(f.name):
-			return fmt.Errorf("option %q: the name is not of a-z, 0-9 and _", f.name)
+			return k.wrong("option %q: the name is not of a-z, 0-9 and _", f.name)
 		case seen[f.name]:
-			return fmt.Errorf("option %q: there is another of that name", f.name)
+			return k.wrong("option %q: there is another of that name", f.name)
 		case !f.supported():
-			return fmt.Errorf("option %q: an option can't be of type %v", f.name, f.typ)
+			return k.wrong("option %q: an option can't be of type %v", f.name, f.typ)
 		}
 		seen[f.name] = true
 	}
 	return nil
+}
+
+func (k Kind) wrong(format string, args ...any) error {
+	return fmt.Errorf("kind %q: "+format, append([]any{k.Scheme}, args...)...)
 }
 
 // Kind returns the kind with the scheme.

@@ -69,6 +69,11 @@ func TestRegistryRefusesKindsThatCannotWork(t *testing.T) {
 		{[]check.Kind{check.Define("x", "", oddConfig[float32]{}), check.Define("y", "", oddConfig[check.Secret]{})}, ``},
 	} {
 		_, err := check.NewRegistry(check.Env{}, test.kinds...)
+		for _, k := range test.kinds {
+			if err == nil {
+				err = k.Validate()
+			}
+		}
 		if got := errText(err); got != test.want {
 			t.Errorf("got  %s\nwant %s", got, test.want)
 		}

@@ -37,6 +37,8 @@ type State struct {
 	Streak int
 	// Last is the last result; zero while unknown.
 	Last Result
+	// WasUp is true once the check has been up.
+	WasUp bool
 }
 
 // Next returns what is believed after the result r. The first result decides
@@ -46,9 +48,9 @@ type State struct {
 func (s State) Next(r Result, p Policy) State {
 	end := r.At.Add(r.Took)
 	if s.Stale(end, p) {
-		s = State{}
+		s = State{WasUp: s.WasUp}
 	}
-	next := State{Status: s.Status, Since: s.Since, Streak: 1, Last: r}
+	next := State{Status: s.Status, Since: s.Since, Streak: 1, Last: r, WasUp: s.WasUp}
 	if s.Status != Unknown && s.Last.Healthy() == r.Healthy() {
 		next.Streak = s.Streak + 1
 	}
@@ -59,6 +61,7 @@ func (s State) Next(r Result, p Policy) State {
 	if s.Status == Unknown || s.Status != want && next.Streak >= threshold {
 		next.Status, next.Since = want, end
 	}
+	next.WasUp = next.WasUp || next.Status == Up
 	return next
 }
 

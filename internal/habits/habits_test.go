@@ -149,6 +149,9 @@ var optionRow = regexp.MustCompile("^\\| `([a-z0-9_]+)` \\|")
 
 func TestEveryKindIsDocumentedWithItsOptions(t *testing.T) {
 	for _, k := range kinds.All() {
+		if err := k.Validate(); err != nil {
+			t.Error(err)
+		}
 		name := k.Scheme
 		if page, ok := pages[name]; ok {
 			name = page
