@@ -59,6 +59,7 @@ var sections = []section{
 	{"p99", "The answer while checks hang", runP99},
 	{"first", "First verdict", runFirst},
 	{"oneshot", "One-shot runs", runOneshot},
+	{"hung", "One-shot runs that hang", runHung},
 	{"cpu", "CPU and memory by number of targets", runCPU},
 	{"late", "Lateness of scheduled runs", runLate},
 	{"size", "Size of the binary", runSize},

@@ -11,6 +11,7 @@ type plan struct {
 	wrkSeconds                           int // of each round with wrk
 
 	oneshotRounds, celeryRounds int // of each contest of whole processes
+	hungRounds                  int
 
 	hanging int           // checks that hang while the p99 is taken
 	idle    int           // idle connections meanwhile
@@ -32,7 +33,7 @@ type plan struct {
 func newPlan(quick bool, rounds int) plan {
 	p := plan{
 		answerRounds: 7, p99Rounds: 5, firstRounds: 7, wrkSeconds: 3,
-		oneshotRounds: 101, celeryRounds: 15,
+		oneshotRounds: 101, celeryRounds: 15, hungRounds: 5,
 		hanging: 1000, idle: 1000, paced: 3 * time.Second,
 		settle:       policy{interval: 5 * time.Second, timeout: 4900 * time.Millisecond},
 		firstTargets: 1000,
@@ -43,7 +44,7 @@ func newPlan(quick bool, rounds int) plan {
 	}
 	if quick {
 		p.answerRounds, p.p99Rounds, p.firstRounds, p.wrkSeconds = 1, 1, 1, 1
-		p.oneshotRounds, p.celeryRounds = 5, 2
+		p.oneshotRounds, p.celeryRounds, p.hungRounds = 5, 2, 1
 		p.hanging, p.idle, p.paced = 200, 200, 500*time.Millisecond
 		p.settle = policy{interval: 2 * time.Second, timeout: 1900 * time.Millisecond}
 		p.interval, p.windows = 2*time.Second, 1
