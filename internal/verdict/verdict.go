@@ -8,6 +8,9 @@
 //     makes the verdict fail.
 //   - A member that is up with a reservation, or is down, stale or not yet
 //     known with the impact warn, makes it degraded.
+//   - A member that still has time to be up for the first time is left out, as
+//     a container that was just started is. Where all members are, nothing is
+//     known of the group, and the verdict is fail.
 //   - Draining makes every group fail but live and startup: a draining
 //     instance wants no traffic, but must not be restarted for it.
 //   - startup fails until ready has passed once, then passes for good.
@@ -95,13 +98,23 @@ func Judge(group string, members Members, c Conditions, now time.Time) Verdict {
 	if c.Draining && group != check.GroupLive {
 		v.Causes = append(v.Causes, Cause{Outcome: Fail, Text: "draining"})
 	}
+	var starting []Cause
+	known := false
 	for member, state := range members {
 		if !member.In(group) {
 			continue
 		}
+		if member.Starting(state, now) {
+			starting = append(starting, Cause{Check: member.Name, Outcome: Fail, Text: "starting, and not up yet: " + Explain(member, state, now)})
+			continue
+		}
+		known = true
 		if outcome := weigh(member, state, now); outcome != Pass {
 			v.Causes = append(v.Causes, Cause{Check: member.Name, Outcome: outcome, Text: Explain(member, state, now)})
 		}
+	}
+	if !known {
+		v.Causes = append(v.Causes, starting...)
 	}
 	slices.SortStableFunc(v.Causes, func(a, b Cause) int { return cmp.Compare(a.Outcome, b.Outcome) })
 	return v
@@ -117,17 +130,30 @@ func Decide(group string, members Members, c Conditions, now time.Time) (outcome
 		return Fail, time.Time{}
 	}
 	outcome = Pass
+	known, starting := false, false
 	for member, state := range members {
 		if !member.In(group) {
 			continue
 		}
-		outcome = min(outcome, weigh(member, state, now))
-		if state.Status != check.Up {
-			continue
+		var at time.Time // when it may weigh another way
+		switch {
+		case member.Starting(state, now):
+			starting = true
+			at = member.StartBy
+		case state.Status == check.Up:
+			known = true
+			at = state.StaleAt(member.Policy)
+			outcome = min(outcome, weigh(member, state, now))
+		default:
+			known = true
+			outcome = min(outcome, weigh(member, state, now))
 		}
-		if at := state.StaleAt(member.Policy); !at.Before(now) && (until.IsZero() || at.Before(until)) {
+		if !at.IsZero() && !at.Before(now) && (until.IsZero() || at.Before(until)) {
 			until = at
 		}
+	}
+	if starting && !known {
+		outcome = Fail
 	}
 	return outcome, until
 }

@@ -35,6 +35,17 @@ func newMember(name string, impact check.Impact, s check.State, groups ...string
 	return member{&check.Check{Name: name, Policy: check.DefaultPolicy(), Impact: impact, Groups: groups}, s}
 }
 
+// begins gives a member until later to be up for the first time.
+func begins(m member, later time.Duration) member {
+	m.check.StartBy = now.Add(later)
+	return m
+}
+
+func wasUp(s check.State) check.State {
+	s.WasUp = true
+	return s
+}
+
 func result(at time.Time, err error) check.Result {
 	return check.NewResult(at, 0, "", err, nil)
 }
@@ -82,6 +93,12 @@ func TestJudge(t *testing.T) {
 		{"draining fails all", "all", all(), draining, verdict.Fail, "[ fail draining]"},
 		{"draining leaves live", "live", all(), draining, verdict.Pass, "[]"},
 		{"draining leaves startup", "startup", all(), draining, verdict.Pass, "[]"},
+		{"one begins", "ready", all(begins(newMember("a", fail, unknown), 1), newMember("b", fail, up)), started, verdict.Pass, "[]"},
+		{"one begins badly", "ready", all(begins(newMember("a", fail, down), 1), newMember("b", fail, up)), started, verdict.Pass, "[]"},
+		{"one has had its time", "ready", all(begins(newMember("a", fail, down), 0), newMember("b", fail, up)), started, verdict.Fail, "[a fail refused: nobody there]"},
+		{"one was up before", "ready", all(begins(newMember("a", fail, wasUp(down)), 1), newMember("b", fail, up)), started, verdict.Fail, "[a fail refused: nobody there]"},
+		{"all begin", "ready", all(begins(newMember("a", fail, unknown), 1), begins(newMember("b", fail, down), 1)), started, verdict.Fail, "[a fail starting, and not up yet: no result yet b fail starting, and not up yet: refused: nobody there]"},
+		{"one begins, one is down", "ready", all(begins(newMember("a", fail, unknown), 1), newMember("b", fail, down)), started, verdict.Fail, "[b fail refused: nobody there]"},
 		{"starting", "startup", all(newMember("a", fail, up)), verdict.Conditions{}, verdict.Fail, "[ fail starting: ready has not passed yet]"},
 		{"started for good", "startup", all(newMember("a", fail, down)), started, verdict.Pass, "[]"},
 	} {
@@ -195,5 +212,17 @@ func checkAnswer(t *testing.T, group string, members []member, given verdict.Con
 		if later, _ := verdict.Decide(group, all(members...), given, until); later != decided {
 			t.Errorf("%v now, %v at %v, although it should hold until then", decided, later, until)
 		}
+	}
+}
+
+// A member's time to begin ends by time alone.
+func TestUntilIsWhenAMemberHasHadItsTime(t *testing.T) {
+	members := all(begins(newMember("a", check.ImpactFail, unknown), 2*time.Second), newMember("b", check.ImpactFail, up))
+	got, until := verdict.Decide("ready", members, verdict.Conditions{}, now)
+	if want := now.Add(2 * time.Second); got != verdict.Pass || !until.Equal(want) {
+		t.Errorf("got %v until %v, want pass until %v", got, until, want)
+	}
+	if got, _ := verdict.Decide("ready", members, verdict.Conditions{}, until); got != verdict.Fail {
+		t.Errorf("at the end of its time the verdict is %v, want fail", got)
 	}
 }
