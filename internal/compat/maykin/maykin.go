@@ -12,6 +12,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"hale/internal/check"
 )
 
 // The exit codes. A worker that does not answer is 2, a readiness file that is
@@ -107,9 +109,21 @@ func (t Tool) parse(f *flag.FlagSet, args []string) (code int, done bool) {
 		err = fmt.Errorf("unexpected argument %q: every setting is an option", f.Arg(0))
 	}
 	if err != nil {
-		return t.usage(f.Name(), err), true
+		return t.usage(f.Name(), explainFlag(f, err)), true
 	}
 	return exitOK, false
+}
+
+// explainFlag names the option that was perhaps meant, and writes options as the
+// tool does.
+func explainFlag(f *flag.FlagSet, err error) error {
+	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if !unknown {
+		return err
+	}
+	var known []string
+	f.VisitAll(func(one *flag.Flag) { known = append(known, one.Name) })
+	return fmt.Errorf("there is no option --%s%s", name, check.DidYouMean(name, known))
 }
 
 func (t Tool) usage(command string, err error) int {
