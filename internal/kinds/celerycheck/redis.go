@@ -230,11 +230,15 @@ func (b *redisBroker) await(ctx context.Context, conn *resp.Conn, p *ping, box l
 		case <-time.After(wait):
 		}
 		late := !time.Now().Before(p.until)
-		if err := conn.Write(ask); err != nil {
-			return err
+		err := conn.Write(ask)
+		replied := false
+		if err == nil {
+			replied, err = readReplies(conn, p)
 		}
-		replied, err := readReplies(conn, p)
-		if replied || err != nil {
+		switch {
+		case err != nil && errors.Is(ctx.Err(), context.Canceled):
+			return p.gaveUp(ctx) // it broke the connection off
+		case replied || err != nil:
 			return err
 		}
 		if late {
