@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"hale/internal/check"
@@ -39,7 +40,8 @@ func versionText() string {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), oneshot.EndSignals()...)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // who reads the lines does not decide the code
 	code := run(ctx, os.Args)
 	stop()
 	os.Exit(code)
@@ -79,6 +81,10 @@ func run(ctx context.Context, args []string) int {
 		fmt.Fprint(os.Stdout, help)
 		return exitOK
 	default:
+		if strings.ContainsAny(args[0], ":@") { // a URL may hold a password
+			fmt.Fprintln(os.Stderr, "hale-probe: a command is missing before the URL; write hale-probe check URL")
+			return exitUsage
+		}
 		fmt.Fprintf(os.Stderr, "hale-probe: there is no command %q; it has check, wait, maykin-common and version\n", args[0])
 		return exitUsage
 	}

@@ -38,4 +38,10 @@ func TestCheckOfADeadMountEnds(t *testing.T) {
 			<-ended
 		}
 	}
+	// Where nothing hangs the command gets its turn, and no child is left to it.
+	hung.Revive()
+	out, err := exec.Command(hale, "wait", "disk://"+hung.Dir, "--min-free", "1B", "--min-free-inodes", "0", "--timeout", "20s", "--", "sh", "-c", "echo $0; grep -c . /proc/$$/task/$$/children", "ran").CombinedOutput()
+	if got := string(out); got != "ran\n0\n" && got != "ran\n1\n" {
+		t.Errorf("%v: %q", err, got)
+	}
 }

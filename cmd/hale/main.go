@@ -16,23 +16,15 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"hale/internal/oneshot"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
+	ctx, stop := signal.NotifyContext(context.Background(), oneshot.EndSignals()...)
 	code := run(ctx, os.Args, streams{out: os.Stdout, err: os.Stderr})
 	stop()
 	os.Exit(code)
-}
-
-// endSignals are the signals that ask hale to end. A terminal that goes away is
-// one, unless hale was told to outlive it (nohup).
-func endSignals() []os.Signal {
-	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) {
-		signals = append(signals, syscall.SIGHUP)
-	}
-	return signals
 }
 
 // outlivePipes keeps an agent alive whose log's reader has gone: Go ends a

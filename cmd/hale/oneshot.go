@@ -19,6 +19,7 @@ var oneshots = map[string]func(context.Context, []string, oneshot.Program) int{
 
 // runOneshot runs such a command. Its error has the exit code.
 func runOneshot(ctx context.Context, name string, args []string, s streams) error {
+	outlivePipes() // who reads the lines does not decide the exit code
 	registry, err := check.NewRegistry(check.Env{}, kinds.All()...)
 	if err != nil {
 		return &exitError{exitFail, err}

@@ -44,6 +44,7 @@ func TestMain(m *testing.M) {
 //	serve NAME STATUS [HEADER: VALUE]
 //	                        answers HTTP on port $NAME with the status, until
 //	                        the script ends; /slow never
+//	silent NAME             accepts connections on port $NAME and says nothing
 //	age FILE DURATION       makes a file that old
 //	exits CODE PROGRAM …    runs a program that must exit with the code
 //	sigterm PROGRAM         sends SIGTERM to the background PROGRAM
@@ -66,6 +67,7 @@ func TestScripts(t *testing.T) {
 			"gone":     cmdGone,
 			"runs":     cmdRuns,
 			"serve":    cmdServe,
+			"silent":   cmdSilent,
 			"age":      cmdAge,
 			"sighup":   signalTo(syscall.SIGHUP),
 			"sigterm":  signalTo(syscall.SIGTERM),
@@ -204,6 +206,13 @@ func cmdServe(ts *testscript.TestScript, _ bool, args []string) {
 		_ = server.Close()
 		serving.Wait()
 	})
+}
+
+func cmdSilent(ts *testscript.TestScript, _ bool, args []string) {
+	// The kernel accepts as many as wait in line.
+	l, err := net.Listen("tcp", "127.0.0.1:"+ts.Getenv(args[0]))
+	ts.Check(err)
+	ts.Defer(func() { _ = l.Close() })
 }
 
 func cmdAge(ts *testscript.TestScript, _ bool, args []string) {

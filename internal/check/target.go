@@ -31,7 +31,7 @@ func (t Target) Host(fallback int) (host string, port int, err error) {
 	}
 	if text == "" {
 		if host == "" && t.URL.Host == "" {
-			return "", 0, OptionErrorf("url", "%s has no host; write %s://HOST:PORT, or %s://:PORT for this host", t.Masked(), t.Scheme, t.Scheme)
+			return "", 0, OptionErrorf("url", "%s has no host; write %s://HOST:PORT, or %s://:PORT for this host", t.hostless(), t.Scheme, t.Scheme)
 		}
 		if fallback == 0 {
 			return "", 0, OptionErrorf("url", "%s has no port; write %s://%s:PORT", t.Masked(), t.Scheme, bracket(host))
@@ -43,6 +43,15 @@ func (t Target) Host(fallback int) (host string, port int, err error) {
 		return "", 0, OptionErrorf("url", "port %s is out of range; a port is a number from 1 to 65535", CleanText(text))
 	}
 	return host, port, nil
+}
+
+// hostless is the masked URL of one without a host, in whose path the user, the
+// password and the host may stand after a slash too many or too few.
+func (t Target) hostless() string {
+	if strings.Contains(t.URL.Path, "@") || strings.Contains(t.URL.RawQuery, "@") {
+		return "the URL"
+	}
+	return t.Masked()
 }
 
 // Address returns host and port as [Dial] takes them.
@@ -83,7 +92,9 @@ func (t Target) Masked() string {
 	if u.Host != "" || u.User != nil || t.Scheme != "file" || u.Path != "" {
 		b.WriteString("//")
 	}
-	if u.User != nil {
+	if _, password := u.User.Password(); !password && t.isHTTP() && u.User != nil {
+		b.WriteString(Masked + "@") // a lone name is a token, as code hosts have them
+	} else if u.User != nil {
 		b.WriteString(url.User(u.User.Username()).String())
 		if _, ok := u.User.Password(); ok {
 			b.WriteString(":" + Masked)
@@ -97,6 +108,8 @@ func (t Target) Masked() string {
 	}
 	return b.String()
 }
+
+func (t Target) isHTTP() bool { return t.Scheme == "http" || t.Scheme == "https" }
 
 // hiddenOpaque returns the part that is not shown of what follows a scheme
 // without slashes: all of it when an @ is in it, else what stands after a colon
@@ -187,6 +200,8 @@ func (t Target) secrets() []string {
 	var s []string
 	if password, ok := t.URL.User.Password(); ok {
 		s = append(s, password)
+	} else if t.isHTTP() {
+		s = append(s, t.URL.User.Username())
 	}
 	s = append(s, hiddenOpaque(t.URL.Opaque).in(t.URL.Opaque), t.hiddenPath(t.URL.EscapedPath()), t.hiddenPath(t.URL.Path))
 	for pair := range strings.SplitSeq(t.URL.RawQuery, "&") {
@@ -298,4 +313,15 @@ func ValidateName(option, name string) error {
 		return OptionErrorf(option, "%q is not a name; use letters, digits, '.', '_' and '-', starting with a letter or digit", CleanText(name))
 	}
 	return nil
+}
+
+// FreeName returns the name, or if that is taken the name with the first number
+// from 2 on that makes it free.
+func FreeName(name string, taken func(name string) bool) string {
+	free := name[:min(len(name), maxName)]
+	for n := 2; taken(free); n++ {
+		suffix := fmt.Sprintf("-%d", n)
+		free = name[:min(len(name), maxName-len(suffix))] + suffix
+	}
+	return free
 }

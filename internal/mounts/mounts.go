@@ -6,6 +6,7 @@ package mounts
 import (
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,8 +43,42 @@ func Network(path string) (kind string, network bool) {
 	if err != nil {
 		return "", false // not Linux, or no /proc; then it is not known
 	}
-	m, _, _ := Of(lines, path)
-	return m.Type, IsNetwork(m.Type)
+	return networkIn(lines, path)
+}
+
+// maxLinks is how many symbolic links are followed, as the kernel does.
+const maxLinks = 40
+
+// networkIn follows the symbolic links in a path as long as they stand on file
+// systems of this host, whose reading can't hang.
+func networkIn(lines, path string) (kind string, network bool) {
+	links := 0
+	at, rest := "/", strings.Trim(path, "/")
+	for {
+		m, _, _ := Of(lines, at)
+		if kind = m.Type; IsNetwork(kind) || rest == "" {
+			return kind, IsNetwork(kind)
+		}
+		var name string
+		name, rest, _ = strings.Cut(rest, "/")
+		next := filepath.Join(at, name)
+		if m, _, _ := Of(lines, next); IsNetwork(m.Type) {
+			return m.Type, true
+		}
+		to, err := os.Readlink(next)
+		switch {
+		case err != nil:
+			at = next
+		case links == maxLinks:
+			return kind, false
+		default:
+			links++
+			if !filepath.IsAbs(to) {
+				to = filepath.Join(at, to)
+			}
+			at, rest = "/", strings.Trim(to+"/"+rest, "/")
+		}
+	}
 }
 
 // IsNetwork reports whether files of a file system of this type may be changed

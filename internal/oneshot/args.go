@@ -122,6 +122,8 @@ func (a *arguments) flagFaults(urls int) error {
 		switch {
 		case o.Name == "name" && urls > 1:
 			errs = append(errs, errors.New("--name: there are several URLs; name each in its URL: URL#name=NAME"))
+		case urls == 0 && tookURL(o):
+			errs = append(errs, fmt.Errorf("--%s took the URL as its value; give it one of its own", flagName(o.Name)))
 		case urls == 0 && o.Name != "timeout":
 			errs = append(errs, fmt.Errorf("--%s is for checks that are given as URLs; those of a configuration have their options there", flagName(o.Name)))
 		case slices.Contains(singleRun, o.Name):
@@ -130,6 +132,11 @@ func (a *arguments) flagFaults(urls int) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// tookURL reports whether an option's value is rather the URL that is missing.
+func tookURL(o check.Option) bool {
+	return slices.ContainsFunc(o.Values, func(v string) bool { return strings.Contains(v, "://") })
 }
 
 func flagName(option string) string { return clean(strings.ReplaceAll(option, "_", "-")) }

@@ -46,15 +46,18 @@ func (p *Program) check(ctx context.Context, args []string) int {
 	}
 	results := p.newRunner().runAll(ctx, checks)
 	code := codeOfResults(checks, results)
+	// The code is the answer, whether or not anybody reads the lines.
 	switch {
 	case a.on("quiet"):
 	case format == "json":
-		err = printJSON(p.Out, checks, results, code == exitOK)
+		printJSON(p.Out, checks, results, code == exitOK)
 	default:
-		err = printLines(p.Out, checks, results)
+		printLines(p.Out, checks, results)
 	}
-	if err != nil {
-		return p.fail(exitFail, "check", err)
+	for i, c := range checks {
+		if results[i].Reason() == check.ReasonType && code == exitUsage {
+			p.fail(code, "check", p.wrongType("check", c, results[i]))
+		}
 	}
 	return code
 }
@@ -73,6 +76,11 @@ func codeOfResults(checks []*check.Check, results []check.Result) int {
 		}
 	}
 	return code
+}
+
+// wrongType is the mistake of a target of the wrong type.
+func (p *Program) wrongType(command string, c *check.Check, r check.Result) error {
+	return fmt.Errorf("%s (for example: %s %s %s)", r.Text(), p.Name, command, p.example(c.Kind+":"))
 }
 
 const checkHelp = `Run checks once, all at the same time.

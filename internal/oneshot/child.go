@@ -8,9 +8,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strconv"
 	"syscall"
+	"time"
 
 	"hale/internal/check"
 )
@@ -32,7 +34,7 @@ type answer struct {
 // perform runs a command: in a child it answers to its parent.
 func (p Program) perform(ctx context.Context, command func(context.Context, *Program) int) int {
 	fd, err := strconv.Atoi(os.Getenv(answerTo))
-	if err != nil {
+	if err != nil || fd <= 2 {
 		return command(ctx, &p)
 	}
 	var out, errOut bytes.Buffer
@@ -68,6 +70,11 @@ func (p *Program) inChild(ctx context.Context, command string, args []string) in
 	child.Args[0] = p.Name // what it is called does not matter to it
 	child.Env = append(os.Environ(), answerTo+"=3")
 	child.ExtraFiles = []*os.File{to}
+	child.SysProcAttr = childAttributes()
+	// The kernel takes the end of the thread that started the child for that of
+	// the parent.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	err = child.Start()
 	_ = to.Close()
 	if err != nil {
@@ -82,5 +89,19 @@ func (p *Program) inChild(ctx context.Context, command string, args []string) in
 	}
 	_, _ = io.WriteString(p.Out, a.Out)
 	_, _ = io.WriteString(p.Err, a.Err)
+	if a.Code != exitOK {
+		return a.Code
+	}
+	// It ends now, and leaves no zombie to a command that takes this process's
+	// place.
+	ended := make(chan struct{})
+	go func() {
+		_ = child.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(grace):
+	}
 	return a.Code
 }

@@ -7,8 +7,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"hale/internal/check"
@@ -39,6 +42,17 @@ type Program struct {
 	child bool // of a process that runs the same command
 }
 
+// EndSignals are the signals that ask such a program to end, so that it ends
+// what it has started. A terminal that goes away is one, unless the program was
+// told to outlive it (nohup).
+func EndSignals() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
 // fail prints the error, a line for each of its lines, and returns the code.
 func (p *Program) fail(code int, command string, err error) int {
 	for line := range strings.Lines(err.Error()) {
@@ -49,7 +63,7 @@ func (p *Program) fail(code int, command string, err error) int {
 
 // grace is how much longer than its timeout a run may take before it is taken
 // for a timeout.
-const grace = 50 * time.Millisecond
+const grace = 80 * time.Millisecond
 
 // pooled is how many runs go on at once of checks that have a pool, which start
 // a process each.

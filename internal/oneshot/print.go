@@ -30,23 +30,18 @@ func wordOf(c *check.Check, r check.Result) string {
 }
 
 // printLines prints a line for each check.
-func printLines(w io.Writer, checks []*check.Check, results []check.Result) error {
+func printLines(w io.Writer, checks []*check.Check, results []check.Result) {
 	var b strings.Builder
 	for i, c := range checks {
 		b.WriteString(line(c, results[i]))
 		b.WriteByte('\n')
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	_, _ = io.WriteString(w, b.String())
 }
 
 // line tells in one line what came of a check.
 func line(c *check.Check, r check.Result) string {
-	name := c.Kind
-	if c.Named {
-		name = c.Name
-	}
-	text := strings.Join([]string{wordOf(c, r), name, c.Target}, " ")
+	text := strings.Join([]string{wordOf(c, r), nameOf(c), c.Target}, " ")
 	if r.Err != nil {
 		return text + " " + string(r.Reason()) + ": " + withoutTarget(r.Err.Error(), c.Target)
 	}
@@ -57,6 +52,15 @@ func line(c *check.Check, r check.Result) string {
 		text += " in " + round(r.Took).String()
 	}
 	return text
+}
+
+// nameOf is what a check is called on its line: the name that somebody gave it,
+// else its kind.
+func nameOf(c *check.Check) string {
+	if c.Named {
+		return c.Name
+	}
+	return c.Kind
 }
 
 // withoutTarget cuts the target off a message's beginning, which is on the line
@@ -102,7 +106,7 @@ type checkReport struct {
 	Took    float64 `json:"took"` // seconds
 }
 
-func printJSON(w io.Writer, checks []*check.Check, results []check.Result, healthy bool) error {
+func printJSON(w io.Writer, checks []*check.Check, results []check.Result, healthy bool) {
 	all := report{Healthy: healthy, Checks: []checkReport{}}
 	for i, c := range checks {
 		r := results[i]
@@ -115,7 +119,7 @@ func printJSON(w io.Writer, checks []*check.Check, results []check.Result, healt
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(all)
+	_ = encoder.Encode(all)
 }
 
 // help prints the help of a command, or the options of the kind that is named.
@@ -146,7 +150,8 @@ func (p *Program) help(a *arguments, text string, own []ownFlag) int {
 	for _, o := range append(k.Options(), common...) {
 		name := o.Name
 		isCommon := slices.ContainsFunc(common, func(c check.OptionInfo) bool { return c.Name == name })
-		if isCommon && !slices.Contains(singleRun, name) {
+		isOwn := slices.ContainsFunc(own, func(f ownFlag) bool { return f.name == name })
+		if isOwn || isCommon && !slices.Contains(singleRun, name) {
 			continue
 		}
 		fmt.Fprintf(&b, "  --%-20s %s", strings.ReplaceAll(name, "_", "-"), o.Help)

@@ -58,7 +58,11 @@ func (p *Program) waitCommand(ctx context.Context, args []string) int {
 	}
 	var code int
 	if p.mayHang(checks) {
-		code = p.inChild(ctx, "wait", args[:len(args)-len(a.command)])
+		own := args
+		if a.dashes {
+			own = args[:len(args)-len(a.command)-len("-")]
+		}
+		code = p.inChild(ctx, "wait", own)
 	} else {
 		code = p.wait(ctx, checks, w)
 	}
@@ -106,10 +110,14 @@ type believed struct {
 	last  check.Result
 	runs  int
 	since time.Time // start of the healthy runs; zero when it is not healthy
+	warns bool      // its failure is only a warning, and nothing to wait for
 }
 
 // ready reports whether the check has been healthy for as long as asked.
 func (b believed) ready(stable time.Duration) bool {
+	if b.warns {
+		return b.runs > 0
+	}
 	return !b.since.IsZero() && b.last.At.Add(b.last.Took).Sub(b.since) >= stable
 }
 
@@ -135,12 +143,14 @@ func (p *Program) wait(ctx context.Context, checks []*check.Check, w waiting) in
 		loops.Wait()
 	}()
 	r := p.newRunner()
+	known := make([]believed, len(checks))
+	cut := make([]check.Result, len(checks)) // of the runs that the end cut off
 	for i, c := range checks {
+		known[i].warns = c.Impact == check.ImpactWarn
 		loops.Go(func() {
-			r.repeat(ctx, c, w.interval, func(result check.Result) { deliver(ctx, results, news{i, result}) })
+			cut[i] = r.repeat(ctx, c, w.interval, func(result check.Result) { deliver(ctx, results, news{i, result}) })
 		})
 	}
-	known := make([]believed, len(checks))
 	progress := p.newProgress(w.quiet)
 	defer progress.end()
 	for {
@@ -148,13 +158,20 @@ func (p *Program) wait(ctx context.Context, checks []*check.Check, w waiting) in
 		select {
 		case n := <-results:
 			known[n.index].take(n.result)
+			if n.result.Reason() == check.ReasonType {
+				progress.end()
+				return p.fail(exitUsage, "wait", p.wrongType("wait", checks[n.index], n.result))
+			}
 			if allReady(known, w.stable) {
 				return exitOK
 			}
 		case <-progress.tick:
 		case <-ctx.Done():
 			progress.end()
-			p.explainWait(checks, known, w, ctx.Err())
+			why := ctx.Err()
+			cancel()
+			loops.Wait()
+			p.explainWait(checks, known, cut, w, why)
 			return exitFail
 		}
 	}
@@ -169,18 +186,18 @@ func deliver(ctx context.Context, to chan<- news, n news) {
 }
 
 // repeat runs a check again and again until ctx ends. A run that ctx's end cut
-// off is not told.
-func (r *runner) repeat(ctx context.Context, c *check.Check, pause time.Duration, tell func(check.Result)) {
+// off is not told but returned.
+func (r *runner) repeat(ctx context.Context, c *check.Check, pause time.Duration, tell func(check.Result)) (cut check.Result) {
 	for {
 		result := r.run(ctx, c)
 		if ctx.Err() != nil {
-			return
+			return result
 		}
 		tell(result)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return
+			return check.Result{}
 		}
 	}
 }
@@ -207,7 +224,7 @@ func allReady(known []believed, stable time.Duration) bool {
 }
 
 // explainWait says of each check that was not ready why.
-func (p *Program) explainWait(checks []*check.Check, known []believed, w waiting, err error) {
+func (p *Program) explainWait(checks []*check.Check, known []believed, cut []check.Result, w waiting, err error) {
 	why := fmt.Sprintf("gave up after %v", w.timeout)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		why = "interrupted"
@@ -216,8 +233,10 @@ func (p *Program) explainWait(checks []*check.Check, known []believed, w waiting
 	for i, c := range checks {
 		switch b := known[i]; {
 		case b.ready(w.stable):
+		case b.runs == 0 && cut[i].Err != nil:
+			lines = append(lines, line(c, cut[i]))
 		case b.runs == 0:
-			lines = append(lines, fmt.Sprintf("%s %s %s no result yet: its first run had not ended", wordFail, c.Kind, c.Target))
+			lines = append(lines, fmt.Sprintf("%s %s %s no result yet: its first run had not ended", wordFail, nameOf(c), c.Target))
 		case !b.since.IsZero():
 			lines = append(lines, fmt.Sprintf("%s, but not for %v yet", line(c, b.last), w.stable))
 		default:

@@ -19,6 +19,8 @@ const (
 	defaultPath = "/_healthz/livez/"
 	// maxRedirects is how many redirects are followed.
 	maxRedirects = 30
+	// maxBody is how much is read of an answer.
+	maxBody = 16 << 20
 )
 
 // healthCheck requests an HTTP endpoint: a final status below 400 is up.
@@ -87,8 +89,10 @@ func get(ctx context.Context, target string) (status int, err error) {
 		return 0, err
 	}
 	defer response.Body.Close()
-	// A server that is asked in the middle of its answer is not disturbed.
-	_, _ = io.CopyN(io.Discard, response.Body, 64<<10)
+	// An answer that breaks off or hangs in its body is none.
+	if _, err := io.CopyN(io.Discard, response.Body, maxBody); err != nil && err != io.EOF {
+		return 0, err
+	}
 	return response.StatusCode, nil
 }
 
@@ -100,6 +104,8 @@ func nameOf(err error) string {
 	switch {
 	case errors.Is(err, errTooManyRedirects):
 		return "TooManyRedirects"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "ChunkedEncodingError"
 	case isTimeout(err):
 		if connecting(err) {
 			return "ConnectTimeout"

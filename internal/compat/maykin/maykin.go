@@ -10,10 +10,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
 	"hale/internal/check"
+	"hale/internal/isolate"
 )
 
 // The exit codes. A worker that does not answer is 2, a readiness file that is
@@ -83,14 +85,14 @@ func (t Tool) Main(ctx context.Context, args []string) int {
 	}
 	command, ok := commands[args[0]]
 	if !ok {
-		return t.usage("", fmt.Errorf("there is no command %q; see maykin-common --help", args[0]))
+		return t.usage("", fmt.Errorf("there is no command %s; see maykin-common --help", word(args[0])))
 	}
 	return command(t, ctx, args[1:])
 }
 
 func (t Tool) version(_ context.Context, args []string) int {
 	if len(args) > 0 {
-		return t.usage("version", fmt.Errorf("unexpected argument %q", args[0]))
+		return t.usage("version", fmt.Errorf("unexpected argument %s", word(args[0])))
 	}
 	fmt.Fprintf(t.Out, "maykin-common (hale) %s\n", t.Version)
 	return exitOK
@@ -106,12 +108,20 @@ func (t Tool) parse(f *flag.FlagSet, args []string) (code int, done bool) {
 		_, _ = io.WriteString(t.Out, help)
 		return exitOK, true
 	case err == nil && f.NArg() > 0:
-		err = fmt.Errorf("unexpected argument %q: every setting is an option", f.Arg(0))
+		err = fmt.Errorf("unexpected argument %s: every setting is an option", word(f.Arg(0)))
 	}
 	if err != nil {
 		return t.usage(f.Name(), explainFlag(f, err)), true
 	}
 	return exitOK, false
+}
+
+// word quotes a word of the command line, but no URL, which may hold a password.
+func word(w string) string {
+	if strings.ContainsAny(w, ":@") {
+		return "(a URL)"
+	}
+	return strconv.Quote(w)
 }
 
 // explainFlag names the option that was perhaps meant, and writes options as the
@@ -143,11 +153,11 @@ type seconds time.Duration
 func (s *seconds) String() string { return time.Duration(*s).String() }
 
 func (s *seconds) Set(text string) error {
-	d, err := time.ParseDuration(text + "s")
-	if err != nil || d <= 0 {
+	number, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(number > 0 && number < 1e6) {
 		return errors.New("give a number of seconds above 0, such as 3")
 	}
-	*s = seconds(d)
+	*s = seconds(number * float64(time.Second))
 	return nil
 }
 
@@ -164,9 +174,16 @@ func onOff(f *flag.FlagSet, value *bool, name string) {
 	}
 }
 
-// regular describes a regular file; anything else is an error.
-func regular(path string) (os.FileInfo, error) {
-	info, err := os.Stat(path)
+// filePatience is how long a file system may take to tell of a file.
+const filePatience = 3 * time.Second
+
+// regular describes a regular file; anything else is an error, also a file
+// system that does not answer.
+func regular(ctx context.Context, path string) (os.FileInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, filePatience)
+	defer cancel()
+	var looks isolate.Group
+	info, err := isolate.Do(ctx, &looks, path, func(context.Context) (os.FileInfo, error) { return os.Stat(path) })
 	if err != nil {
 		return nil, err
 	}

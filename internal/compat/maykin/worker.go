@@ -41,7 +41,7 @@ func (t Tool) workerHealthCheck(ctx context.Context, args []string) int {
 		return code
 	}
 	if !w.skipLive {
-		if err := w.live(); err != nil {
+		if err := w.live(ctx); err != nil {
 			return t.down(exitDown, "The worker's event loop is not alive: %v", err)
 		}
 	}
@@ -51,7 +51,7 @@ func (t Tool) workerHealthCheck(ctx context.Context, args []string) int {
 		}
 	}
 	if !w.skipReadiness {
-		if _, err := regular(w.readinessFile); err != nil {
+		if _, err := regular(ctx, w.readinessFile); err != nil {
 			return t.down(exitNotReady, "The worker is not ready: %v", err)
 		}
 	}
@@ -59,8 +59,8 @@ func (t Tool) workerHealthCheck(ctx context.Context, args []string) int {
 }
 
 // live reports why the liveness file is not one of a living event loop.
-func (w worker) live() error {
-	info, err := regular(w.livenessFile)
+func (w worker) live(ctx context.Context) error {
+	info, err := regular(ctx, w.livenessFile)
 	if err != nil {
 		return err
 	}
@@ -110,14 +110,14 @@ func (w worker) workerName() (string, error) {
 }
 
 // beatHealthCheck looks at the file that beat touches with each task.
-func (t Tool) beatHealthCheck(_ context.Context, args []string) int {
+func (t Tool) beatHealthCheck(ctx context.Context, args []string) int {
 	f := flag.NewFlagSet("beat-health-check", flag.ContinueOnError)
 	path := f.String("file", "/tmp/celery_beat_live", "")
 	maxAge := f.Int("max-age", 3600, "")
 	if code, done := t.parse(f, args); done {
 		return code
 	}
-	info, err := regular(*path)
+	info, err := regular(ctx, *path)
 	if err != nil {
 		return t.down(exitDown, "Celery beat is not alive: %v", err)
 	}

@@ -111,6 +111,10 @@ func (c *Config) SetTarget(t check.Target) error {
 	return errors.Join(c.setLogin(t), c.setPath(t))
 }
 
+// defaultPassword is what a user of RabbitMQ without a password logs in with, as
+// Celery does.
+const defaultPassword = "guest"
+
 func (c *Config) setLogin(t check.Target) error {
 	if t.URL.User == nil {
 		return nil
@@ -127,11 +131,17 @@ func (c *Config) setLogin(t check.Target) error {
 		}
 		c.Password = check.NewSecret(password)
 	}
+	if c.amqp && c.Username != "" && c.Password.IsZero() {
+		c.Password = check.NewSecret(defaultPassword)
+	}
 	return nil
 }
 
 func (c *Config) setPath(t check.Target) error {
 	path := strings.TrimPrefix(t.URL.Path, "/")
+	if !c.amqp {
+		path = strings.TrimLeft(path, "/") // redis://HOST//0 is database 0, for Celery
+	}
 	if c.amqp {
 		c.vhost = cmp.Or(path, "/")
 		return nil

@@ -110,7 +110,6 @@ func TestWrongOptions(t *testing.T) {
 		{"celery+redis://h/-1", `url: the path "/-1" is not the number of a database; write celery+redis://HOST:PORT/3 for database 3`},
 		{"celery+redis://h:0", `url: port 0 is out of range; a port is a number from 1 to 65535`},
 		{"celery+redis://app@h", `username: needs a password; write celery+redis://USER:PASSWORD@HOST`},
-		{"celery+amqp://app@h", `username: needs a password; write celery+amqp://USER:PASSWORD@HOST`},
 		{"celery+redis://app:hunter2@h?username=web", `username: is "web", and the URL names another user; give it once`},
 		{"celery+redis://app:hunter2@h?password=hunter3", `password: is not the one in the URL; give it once`},
 		{"celery+redis://h?worker=web-1", `worker: "web-1" is not the name of a worker; write NAME@HOST as celery status shows it, such as celery@web-1`},

@@ -32,6 +32,21 @@ func kindOf(scheme string) (kind check.Kind, ok bool) {
 // wrong or the broker can't be used. Without a worker's name it is this host's,
 // celery@HOSTNAME. No error holds the broker's password.
 func Ping(ctx context.Context, broker, worker string, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	// Several brokers, of which Celery uses the first that it can connect to.
+	var err error
+	for one := range strings.SplitSeq(broker, ";") {
+		err = pingThrough(ctx, one, worker)
+		if reason := check.ReasonOf(err); reason != check.ReasonRefused && reason != check.ReasonDNS && reason != check.ReasonUnreachable {
+			return err
+		}
+	}
+	return err
+}
+
+// pingThrough pings through one broker.
+func pingThrough(ctx context.Context, broker, worker string) error {
 	scheme, rest, _ := check.SplitScheme(broker)
 	kind, ok := kindOf(scheme)
 	if !ok {
@@ -53,8 +68,6 @@ func Ping(ctx context.Context, broker, worker string, timeout time.Duration) err
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	start := time.Now()
 	c := *built.Checker.(*checker)
 	// Whatever the name, it is that of a worker which answers or does not.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/user"
 	"strconv"
 
@@ -88,7 +89,11 @@ func (c *byName) find(ctx context.Context) (found, error) {
 	}
 	var r reader
 	var f found
+	own := os.Getpid()
 	err := eachProcess(ctx, func(pid int) error {
+		if pid == own {
+			return nil // who asks tells nothing
+		}
 		ok, err := r.runs(pid, c.name)
 		if !ok {
 			return err
