@@ -194,3 +194,37 @@ func firstPart(raw string) string {
 	}
 	return maskWords(word)
 }
+
+// SetOptions stores options in a struct whose fields are tagged as those of a
+// [Config], which it is given as a pointer. Its error joins every fault as an
+// [*OptionError].
+func SetOptions(into any, options []Option) error {
+	v := reflect.ValueOf(into).Elem()
+	fields := fieldsOf(v.Type())
+	var errs errorList
+	for _, o := range options {
+		i := slices.IndexFunc(fields, func(f field) bool { return f.name == o.Name })
+		if i >= 0 {
+			errs.add(fields[i].setOption(v.FieldByIndex(fields[i].index), o))
+			continue
+		}
+		var names []string
+		for _, f := range fields {
+			names = append(names, f.name)
+		}
+		slices.Sort(names)
+		errs.option(CleanText(o.Name), "there is no such option%s (known: %s)", DidYouMean(o.Name, names), strings.Join(names, ", "))
+	}
+	return errs.join()
+}
+
+// DescribeOptions describes the options of such a struct, which it is given as a
+// pointer to one with the defaults.
+func DescribeOptions(defaults any) []OptionInfo {
+	v := reflect.ValueOf(defaults).Elem()
+	var infos []OptionInfo
+	for _, f := range fieldsOf(v.Type()) {
+		infos = append(infos, OptionInfo{Name: f.name, Help: f.help, Default: f.show(v.FieldByIndex(f.index))})
+	}
+	return infos
+}

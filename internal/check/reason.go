@@ -44,6 +44,11 @@ const (
 	ReasonAge         Reason = "age"         // too old
 	ReasonSize        Reason = "size"        // too small or too large
 	ReasonStale       Reason = "stale"       // no recent result
+	ReasonPaused      Reason = "paused"      // a container is paused
+	ReasonRestarting  Reason = "restarting"  // a container ends and is started again and again
+	ReasonMemory      Reason = "memory"      // a container was killed as it ran out of memory
+	ReasonUnhealthy   Reason = "unhealthy"   // a container's own health check fails
+	ReasonConfig      Reason = "config"      // what was written about it can't be followed
 	ReasonCanceled    Reason = "canceled"    // the run was given up
 	ReasonPanic       Reason = "panic"       // a fault in hale itself
 	ReasonOther       Reason = "other"       // none of the above
@@ -56,6 +61,8 @@ type Error struct {
 	// Warning is true for a reservation: the target is healthy, but not as it
 	// should be, and the verdict becomes degraded.
 	Warning bool
+	// Certain is true for a failure that leaves no doubt; see [Certain].
+	Certain bool
 	err     error
 }
 
@@ -75,6 +82,18 @@ func Failf(reason Reason, format string, args ...any) error {
 // becomes degraded.
 func Warnf(reason Reason, format string, args ...any) error {
 	return &Error{Reason: reason, Warning: true, err: fmt.Errorf(format, args...)}
+}
+
+// Certain marks a failure that needs no confirmation, as that a container has
+// ended: it takes the check down at once, whatever its policy's Fall.
+func Certain(err error) error {
+	return &Error{Reason: ReasonOf(err), Certain: true, err: err}
+}
+
+// IsCertain reports whether err is a failure marked by [Certain].
+func IsCertain(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Certain
 }
 
 // IsWarning reports whether err is a reservation made by [Warnf].

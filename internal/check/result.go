@@ -31,6 +31,7 @@ func NewResult(at time.Time, took time.Duration, note string, err error, secrets
 		r.Err = &Error{
 			Reason:  ReasonOf(err),
 			Warning: IsWarning(err),
+			Certain: IsCertain(err),
 			err:     shown(fit(err.Error(), secrets)),
 		}
 	}

@@ -58,7 +58,7 @@ func (s State) Next(r Result, p Policy) State {
 	if r.Healthy() {
 		want, threshold = Up, p.Rise
 	}
-	if s.Status == Unknown || s.Status != want && next.Streak >= threshold {
+	if s.Status == Unknown || s.Status != want && (next.Streak >= threshold || IsCertain(r.Err)) {
 		next.Status, next.Since = want, end
 	}
 	next.WasUp = next.WasUp || next.Status == Up

@@ -31,7 +31,7 @@ func TestNext(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		policy  check.Policy
-		results string // + healthy, - failing, w with a reservation
+		results string // + healthy, - failing, c certainly failing, w with a reservation
 		want    string // the status after each: ? unknown, u up, d down
 		pending string // whether a change then awaits confirmation: y or .
 	}{
@@ -45,12 +45,14 @@ func TestNext(t *testing.T) {
 		{"a reservation does not interrupt", p, "-w+w-", "dduuu", ".y..y"},
 		{"three and four", slow, "+--+---++++", "uuuuuuddddu", ".yy.yy.yyy."},
 		{"down from the start needs all of rise", slow, "-+++-++++", "ddddddddu", ".yyy.yyy."},
+		{"what is certain needs no confirmation", slow, "+cc++++", "udddddu", "...yyy."},
+		{"certain after a blip", slow, "+-c", "uud", ".y."},
 		{"thresholds of one", once, "+-+-", "udud", "...."},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var s check.State
 			for i, c := range test.results {
-				err := map[rune]error{'+': nil, '-': errDown, 'w': errWarn}[c]
+				err := map[rune]error{'+': nil, '-': errDown, 'w': errWarn, 'c': check.Certain(errDown)}[c]
 				s = s.Next(result(time.Duration(i)*time.Second, err), test.policy)
 				if got := s.Status.String()[0]; got != test.want[i] {
 					t.Errorf("after %s: %v, want %c", test.results[:i+1], s.Status, test.want[i])

@@ -7,6 +7,7 @@ import (
 	"hale/internal/kinds/celerycheck"
 	"hale/internal/kinds/diskcheck"
 	"hale/internal/kinds/dnscheck"
+	"hale/internal/kinds/dockercheck"
 	"hale/internal/kinds/execcheck"
 	"hale/internal/kinds/filecheck"
 	"hale/internal/kinds/grpccheck"
@@ -42,6 +43,7 @@ func All() []check.Kind {
 		celerycheck.KindRedisTLS(),
 		diskcheck.Kind(),
 		dnscheck.Kind(),
+		dockercheck.Kind(),
 		execcheck.Kind(),
 		filecheck.Kind(),
 		grpccheck.Kind(),

@@ -9,8 +9,8 @@
 //   - A member that is up with a reservation, or is down, stale or not yet
 //     known with the impact warn, makes it degraded.
 //   - A member that still has time to be up for the first time is left out, as
-//     a container that was just started is. Where all members are, nothing is
-//     known of the group, and the verdict is fail.
+//     a container that was just started is. Where all members are, but for those
+//     that only warn, nothing is known of the group, and the verdict is fail.
 //   - Draining makes every group fail but live and startup: a draining
 //     instance wants no traffic, but must not be restarted for it.
 //   - startup fails until ready has passed once, then passes for good.
@@ -108,7 +108,7 @@ func Judge(group string, members Members, c Conditions, now time.Time) Verdict {
 			starting = append(starting, Cause{Check: member.Name, Outcome: Fail, Text: "starting, and not up yet: " + Explain(member, state, now)})
 			continue
 		}
-		known = true
+		known = known || member.Impact == check.ImpactFail
 		if outcome := weigh(member, state, now); outcome != Pass {
 			v.Causes = append(v.Causes, Cause{Check: member.Name, Outcome: outcome, Text: Explain(member, state, now)})
 		}
@@ -141,11 +141,11 @@ func Decide(group string, members Members, c Conditions, now time.Time) (outcome
 			starting = true
 			at = member.StartBy
 		case state.Status == check.Up:
-			known = true
+			known = known || member.Impact == check.ImpactFail
 			at = state.StaleAt(member.Policy)
 			outcome = min(outcome, weigh(member, state, now))
 		default:
-			known = true
+			known = known || member.Impact == check.ImpactFail
 			outcome = min(outcome, weigh(member, state, now))
 		}
 		if !at.IsZero() && !at.Before(now) && (until.IsZero() || at.Before(until)) {

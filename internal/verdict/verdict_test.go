@@ -98,6 +98,7 @@ func TestJudge(t *testing.T) {
 		{"one has had its time", "ready", all(begins(newMember("a", fail, down), 0), newMember("b", fail, up)), started, verdict.Fail, "[a fail refused: nobody there]"},
 		{"one was up before", "ready", all(begins(newMember("a", fail, wasUp(down)), 1), newMember("b", fail, up)), started, verdict.Fail, "[a fail refused: nobody there]"},
 		{"all begin", "ready", all(begins(newMember("a", fail, unknown), 1), begins(newMember("b", fail, down), 1)), started, verdict.Fail, "[a fail starting, and not up yet: no result yet b fail starting, and not up yet: refused: nobody there]"},
+		{"all that count begin", "ready", all(begins(newMember("a", fail, unknown), 1), newMember("b", warn, up)), started, verdict.Fail, "[a fail starting, and not up yet: no result yet]"},
 		{"one begins, one is down", "ready", all(begins(newMember("a", fail, unknown), 1), newMember("b", fail, down)), started, verdict.Fail, "[b fail refused: nobody there]"},
 		{"starting", "startup", all(newMember("a", fail, up)), verdict.Conditions{}, verdict.Fail, "[ fail starting: ready has not passed yet]"},
 		{"started for good", "startup", all(newMember("a", fail, down)), started, verdict.Pass, "[]"},
