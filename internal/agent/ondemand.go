@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -28,8 +29,7 @@ type OnDemand struct {
 	observer   monitor.Observer
 	unshared   bool
 	pools      map[string]chan struct{}
-	checks     []*check.Check // sorted by name
-	groups     []string
+	set        atomic.Pointer[set]
 	conditions conditions
 	flights    singleflight.Group
 
@@ -54,24 +54,47 @@ type OnDemandOptions struct {
 	Unshared bool
 }
 
+// A set is the checks of a moment.
+type set struct {
+	checks []*check.Check // sorted by name
+	groups []string
+}
+
 // NewOnDemand makes an on-demand agent for the checks.
 func NewOnDemand(checks []*check.Check, options OnDemandOptions) *OnDemand {
-	sorted := slices.SortedFunc(slices.Values(checks), func(a, b *check.Check) int {
-		return strings.Compare(a.Name, b.Name)
-	})
 	o := &OnDemand{
 		log: options.Log, observer: options.Observer, unshared: options.Unshared,
-		checks: sorted, groups: groupNames(checks),
 		conditions: newConditions(options.Log), views: map[string]monitor.View{}, pools: map[string]chan struct{}{},
 	}
 	for name, limit := range options.Pools {
 		o.pools[name] = make(chan struct{}, limit)
 	}
-	for _, c := range sorted {
-		o.views[c.Name] = monitor.View{Check: c, Ageless: true}
-	}
+	o.Set(checks)
 	o.ctx, o.stop = context.WithCancel(context.Background())
 	return o
+}
+
+// Set replaces the set of checks. One that was there before under the same name
+// and ID keeps what is known of it, and its Checker.
+func (o *OnDemand) Set(checks []*check.Check) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	views := make(map[string]monitor.View, len(checks))
+	var kept []*check.Check
+	for _, c := range checks {
+		view := monitor.View{Check: c, Ageless: true}
+		if old, ok := o.views[c.Name]; ok && old.Check.ID == c.ID {
+			same := *c
+			same.Checker = old.Check.Checker
+			view, c = old, &same
+			view.Check = c
+		}
+		views[c.Name] = view
+		kept = append(kept, c)
+	}
+	slices.SortFunc(kept, func(a, b *check.Check) int { return strings.Compare(a.Name, b.Name) })
+	o.views = views
+	o.set.Store(&set{kept, groupNames(kept)})
 }
 
 // Run waits until ctx ends, then gives up the runs in flight and waits for
@@ -89,7 +112,7 @@ func (o *OnDemand) Run(ctx context.Context) {
 // outcome; ok is false when there is no such group. When ctx ends first it
 // returns a fail at once; the run goes on for the others.
 func (o *OnDemand) Answer(ctx context.Context, group string) (outcome verdict.Outcome, ok bool) {
-	if !slices.Contains(o.groups, group) {
+	if !slices.Contains(o.set.Load().groups, group) {
 		return verdict.Fail, false
 	}
 	switch {
@@ -127,7 +150,7 @@ func (o *OnDemand) share(ctx context.Context, group string) verdict.Outcome {
 func (o *OnDemand) ask(ctx context.Context, group string) verdict.Outcome {
 	var members []*check.Check
 	var slowest time.Duration
-	for _, c := range o.checks {
+	for _, c := range o.set.Load().checks {
 		if c.In(group) {
 			members = append(members, c)
 			slowest = max(slowest, c.Policy.Timeout)
@@ -179,7 +202,7 @@ func await(ctx context.Context, run <-chan singleflight.Result) (r check.Result,
 // long as ctx allows.
 func (o *OnDemand) start(ctx context.Context, c *check.Check) <-chan singleflight.Result {
 	if !o.unshared {
-		return o.flights.DoChan("check "+c.Name, func() (any, error) { return o.run(o.ctx, c), nil })
+		return o.flights.DoChan("check "+c.Name+" "+c.ID, func() (any, error) { return o.run(o.ctx, c), nil })
 	}
 	done := make(chan singleflight.Result, 1)
 	go func() { done <- singleflight.Result{Val: o.run(ctx, c)} }()
@@ -219,7 +242,11 @@ func (o *OnDemand) run(waiting context.Context, c *check.Check) check.Result {
 // keep stores a result for who looks at the status, and logs a change.
 func (o *OnDemand) keep(c *check.Check, r check.Result, waited time.Duration) {
 	o.mu.Lock()
-	view := o.views[c.Name]
+	view, ok := o.views[c.Name]
+	if !ok || view.Check.ID != c.ID {
+		o.mu.Unlock()
+		return // it is no longer wanted
+	}
 	before := view.State
 	view.State = before.Next(r, instant(c.Policy))
 	view.Runs++
@@ -250,21 +277,22 @@ func (o *OnDemand) members() iter.Seq2[*check.Check, check.State] {
 // Verdict returns what the last runs amount to, without running anything. The
 // results may be old, and count all the same.
 func (o *OnDemand) Verdict(group string) (v verdict.Verdict, ok bool) {
-	if !slices.Contains(o.groups, group) {
+	if !slices.Contains(o.set.Load().groups, group) {
 		return verdict.Verdict{}, false
 	}
 	return verdict.Judge(group, o.members(), o.conditions.now(), time.Time{}), true
 }
 
 // Groups returns the names of all groups, sorted.
-func (o *OnDemand) Groups() []string { return o.groups }
+func (o *OnDemand) Groups() []string { return o.set.Load().groups }
 
 // Views returns a view of every check with its last result.
 func (o *OnDemand) Views() []monitor.View {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	views := make([]monitor.View, len(o.checks))
-	for i, c := range o.checks {
+	checks := o.set.Load().checks
+	views := make([]monitor.View, len(checks))
+	for i, c := range checks {
 		views[i] = o.views[c.Name]
 	}
 	return views

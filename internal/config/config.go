@@ -30,6 +30,12 @@ type Config struct {
 	LogFormat string
 	// Pools is the size of each pool that a kind of check has, by name.
 	Pools map[string]int
+	// Discover are the ways to find checks that were asked for; nil when
+	// nothing was said of it, and empty when none is wanted.
+	Discover []Discovery
+	// Policy and Defaults are those of checks that are found.
+	Policy   check.Policy
+	Defaults []check.Option
 	// Checks are the checks: the file's in its order, then those of
 	// HALE_CHECKS, then the arguments'. Their names are unique.
 	Checks []*check.Check
@@ -55,6 +61,9 @@ type Sources struct {
 	// Flags are settings given as flags, by the file's key ("fail_status").
 	// They win over the file's.
 	Flags map[string]string
+	// Methods are the ways to find checks, by name, each with what tells the
+	// faults of its options.
+	Methods map[string]func(options []check.Option) error
 	// Getenv looks up an environment variable; nil for [os.LookupEnv].
 	Getenv func(string) (string, bool)
 	// Hostname returns the host's name; nil for [os.Hostname].
@@ -77,10 +86,12 @@ func Load(s Sources, r *check.Registry) (*Config, error) {
 	l.readFlags()
 	l.readArgs()
 	l.compareListeners()
+	l.checkDiscover()
 	l.build()
 	if len(l.errs) > 0 {
 		l.errs.sort()
 		return nil, l.errs
 	}
+	l.config.Policy, l.config.Defaults = l.defaults.policy, l.defaults.options
 	return l.config, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"hale/internal/check"
 	"hale/internal/config"
@@ -111,7 +112,7 @@ func TestEmptyIsDefaults(t *testing.T) {
 	want := &config.Config{
 		Listen: ":5000", Admin: "127.0.0.1:5001", FailStatus: 503, Grace: 10 * time.Second,
 		MaxConnections: 4096, LogLevel: slog.LevelInfo, LogFormat: "text",
-		Pools: map[string]int{"exec": 64},
+		Pools: map[string]int{"exec": 64}, Policy: check.DefaultPolicy(),
 	}
 	for name, s := range map[string]config.Sources{
 		"no file":              {},
@@ -125,7 +126,7 @@ func TestEmptyIsDefaults(t *testing.T) {
 			if s.File != "" {
 				want.Sources = []string{s.File}
 			}
-			if diff := cmp.Diff(&want, got); diff != "" {
+			if diff := cmp.Diff(&want, got, cmpopts.IgnoreUnexported(config.Discovery{})); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
@@ -143,9 +144,11 @@ func TestFullFile(t *testing.T) {
 		Listen: "127.0.0.1:8080", Admin: "unix:/run/hale/admin.sock", FailStatus: 500,
 		DrainDelay: 15 * time.Second, Grace: 30 * time.Second, MaxConnections: 100, OnDemand: true,
 		LogLevel: slog.LevelDebug, LogFormat: "json", Pools: map[string]int{"exec": 8},
-		Sources: []string{"testdata/good/full.yaml"},
+		Policy:   check.Policy{Interval: 10 * time.Second, Timeout: 3 * time.Second, Recheck: time.Second, Fall: 2, Rise: 3},
+		Defaults: []check.Option{{Name: "impact", Values: []string{"warn"}}, {Name: "groups", Values: []string{"ready", "web"}}},
+		Sources:  []string{"testdata/good/full.yaml"},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(config.Discovery{})); diff != "" {
 		t.Errorf("settings (-want +got)\n%s", diff)
 	}
 	if got, want := names(c), "web db worker"; got != want {

@@ -71,6 +71,11 @@ func keys() []key {
 		},
 		{name: "pools", help: "how many checks of each pool run at once, 64 unless given: a map of pool to count, such as `{exec: 64}`", read: (*loader).readPools},
 		{name: "defaults", help: "policy, impact and groups of checks that do not say otherwise", read: (*loader).readDefaults},
+		{
+			name: "discover", help: "ways to find checks: a map of method to options, such as `{docker: {}}`; `{}` finds none",
+			set:  setDiscover,
+			read: (*loader).readDiscover,
+		},
 		{name: "checks", help: "the checks: a map of name to URL, or of name to a map with `url` and options", read: (*loader).readChecks},
 	}
 }

@@ -29,6 +29,9 @@ func (c *Config) Show(w io.Writer) error {
 		put(pools, name, text(strconv.Itoa(c.Pools[name])))
 	}
 	put(root, "pools", pools)
+	if c.Discover != nil {
+		put(root, "discover", c.shownDiscover())
+	}
 	checks := &yaml.Node{Kind: yaml.MappingNode}
 	if len(c.Checks) == 0 {
 		checks.Style = yaml.FlowStyle
