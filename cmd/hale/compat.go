@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hale/internal/compat/dockerstatus"
 	"hale/internal/compat/healthchecker"
 	"hale/internal/compat/maykin"
 )
@@ -15,6 +16,10 @@ type face func(ctx context.Context, args []string, s streams) int
 
 // faces are the tools by their names.
 var faces = map[string]face{
+	"docker-status": func(ctx context.Context, args []string, s streams) int {
+		outlivePipes()
+		return dockerstatus.Main(ctx, args, s.out, s.err, versionText())
+	},
 	"health-checker": func(ctx context.Context, args []string, s streams) int {
 		outlivePipes()
 		return healthchecker.Main(ctx, args, s.out, s.err, versionText())

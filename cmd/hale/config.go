@@ -19,11 +19,11 @@ func newConfig(s streams) *cobra.Command {
 		Use:   "check [URL…]",
 		Short: "Say whether the configuration is good, and all that is wrong with it",
 		RunE: func(_ *cobra.Command, urls []string) error {
-			c, err := loadConfig(file, urls, nil)
+			c, _, err := loadConfig(file, urls, nil)
 			if err != nil {
 				return err
 			}
-			if len(c.Checks) == 0 {
+			if len(c.Checks) == 0 && c.Discover != nil && len(c.Discover) == 0 {
 				return &exitError{exitConfig, errNoChecks}
 			}
 			_, err = fmt.Fprintf(s.out, "ok: %s\n", describeChecks(c))
@@ -33,7 +33,7 @@ func newConfig(s streams) *cobra.Command {
 		Use:   "show [URL…]",
 		Short: "Show what is in force: defaults filled in, secrets masked",
 		RunE: func(_ *cobra.Command, urls []string) error {
-			c, err := loadConfig(file, urls, nil)
+			c, _, err := loadConfig(file, urls, nil)
 			if err != nil {
 				return err
 			}

@@ -12,22 +12,22 @@ import (
 const defaultConfig = config.DefaultFile
 
 // loadConfig reads the configuration from a file ("" for the default one),
-// HALE_CHECKS, URLs given as arguments, and settings given as flags. Its error
-// has the exit code.
-func loadConfig(file string, urls []string, flags map[string]string) (*config.Config, error) {
+// HALE_CHECKS, URLs given as arguments, and settings given as flags. It returns
+// the registry that made the checks too. Its error has the exit code.
+func loadConfig(file string, urls []string, flags map[string]string) (*config.Config, *check.Registry, error) {
 	registry, err := check.NewRegistry(check.Env{}, kinds.All()...)
 	if err != nil {
-		return nil, &exitError{exitFail, err}
+		return nil, nil, &exitError{exitFail, err}
 	}
 	c, err := config.Load(config.Sources{
-		File: file, DefaultFile: defaultConfig, Args: urls, Flags: flags,
+		File: file, DefaultFile: defaultConfig, Args: urls, Flags: flags, Methods: methodFaults(registry),
 	}, registry)
 	if err != nil {
 		code := exitConfig
 		if faults, ok := errors.AsType[config.Errors](err); ok && faults.Usage() {
 			code = exitUsage
 		}
-		return nil, &exitError{code, err}
+		return nil, nil, &exitError{code, err}
 	}
-	return c, nil
+	return c, registry, nil
 }

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"hale/internal/check"
 )
 
 // version is set when a release is built: -ldflags "-X main.version=1.2.3".
@@ -20,6 +25,19 @@ func versionText() string {
 	return "(devel)"
 }
 
+// noCommand is the error of a word that is no command. A URL is not repeated,
+// which may hold a password.
+func noCommand(root *cobra.Command, word string) error {
+	if strings.ContainsAny(word, ":@") {
+		return errors.New("a command is missing before the URL; write hale check URL to check once, or hale serve URL for the agent")
+	}
+	var known []string
+	for _, c := range root.Commands() {
+		known = append(known, c.Name())
+	}
+	return fmt.Errorf("there is no command %q%s; see hale --help", word, check.DidYouMean(word, known))
+}
+
 func newRoot(s streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "hale",
@@ -33,8 +51,13 @@ instance should get traffic.`,
 		Version:       versionText(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return noCommand(cmd, args[0])
+		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetVersionTemplate("hale {{.Version}}\n")
@@ -44,6 +67,7 @@ instance should get traffic.`,
 		newOneshot(s, "check", "check [URL|NAME…] [--OPTION VALUE…]", "Run checks once: exit 0 when all are healthy, 1 when not"),
 		newCompat(s),
 		newConfig(s),
+		newInit(s),
 		newServe(s),
 		newStatus(s),
 		newVersion(s),

@@ -26,6 +26,7 @@ import (
 	"hale/internal/kinds/execcheck"
 	"hale/internal/logs"
 	"hale/internal/monitor"
+	"hale/internal/oneshot"
 	"hale/internal/server"
 )
 
@@ -40,18 +41,26 @@ gives verdicts and nothing else, the admin one tells details on this host.`,
 		Example: `  hale serve tcp://:5432 http://127.0.0.1:8000/health
   hale serve --config /etc/hale/hale.yaml --listen 0.0.0.0:5000`,
 		RunE: func(cmd *cobra.Command, urls []string) error {
-			c, err := loadConfig(file, urls, settingsOf(cmd.Flags()))
+			c, registry, err := loadConfig(file, urls, settingsOf(cmd.Flags()))
 			if err != nil {
 				return err
 			}
-			if len(c.Checks) == 0 {
-				return &exitError{exitUsage, errNoChecks}
+			if isDockerStatus(c) {
+				if code := faces["docker-status"](cmd.Context(), nil, s); code != exitOK {
+					return &exitError{code: code}
+				}
+				return nil
 			}
 			saveMemory()
 			outlivePipes()
 			lines := logs.New(s.err)
 			defer lines.Close()
-			return serve(cmd.Context(), c, newLogger(lines, c))
+			log := newLogger(lines, c)
+			chooseDiscovery(c, registry, log)
+			if len(c.Checks)+len(c.Discover) == 0 {
+				return &exitError{exitUsage, errNoChecks}
+			}
+			return serve(cmd.Context(), c, registry, log)
 		},
 	}
 	flags := cmd.Flags()
@@ -59,6 +68,7 @@ gives verdicts and nothing else, the admin one tells details on this host.`,
 	flags.StringVar(&file, "config", "", "the configuration `FILE` (default "+defaultConfig+" if it exists)")
 	flags.String("listen", "", "`ADDRESS` of the public listener (default :5000)")
 	flags.String("admin", "", "`ADDRESS` of the admin listener, unix:PATH or off (default 127.0.0.1:5001)")
+	flags.String("discover", "", "find checks by these `METHODS`, with commas: "+strings.Join(methodNames(), ", ")+"; or off")
 	flags.String("fail-status", "", "the HTTP `STATUS` that means: no traffic (default 503)")
 	flags.Bool("on-demand", false, "run the checks when asked instead of in the background")
 	flags.String("drain-delay", "", "how long to answer with a failure before ending after SIGTERM: a `DURATION` (default 0s)")
@@ -112,6 +122,9 @@ func saveMemory() {
 
 // describeChecks says how many checks there are and where they come from.
 func describeChecks(c *config.Config) string {
+	if len(c.Checks) == 0 && len(c.Sources) == 0 {
+		return "those that are found"
+	}
 	count := fmt.Sprintf("%d checks", len(c.Checks))
 	if len(c.Checks) == 1 {
 		count = "1 check"
@@ -127,12 +140,13 @@ func describeChecks(c *config.Config) string {
 type checker interface {
 	server.Answerer
 	admin.Source
+	Set(checks []*check.Check)
 	Run(ctx context.Context)
 	Drain()
 }
 
 // serve runs the agent until ctx ends and it has drained.
-func serve(ctx context.Context, c *config.Config, log *slog.Logger) error {
+func serve(ctx context.Context, c *config.Config, registry *check.Registry, log *slog.Logger) error {
 	public, err := server.Listen(c.Listen)
 	if err != nil {
 		return &exitError{exitFail, err}
@@ -146,15 +160,20 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) error {
 		}
 		defer private.Close()
 	}
+	sources, err := newSources(c, discoverEnv(c, registry, log, public, private))
+	if err != nil {
+		return &exitError{exitConfig, err}
+	}
 	metrics := admin.NewMetrics()
 	agent := newAgent(c, log, metrics)
+	found := gather(c, sources, log, agent.Set)
 	listener := server.New(server.Verdicts(agent, c.FailStatus), server.Options{
 		MaxConnections: c.MaxConnections, Log: log, OnAnswer: metrics.Answered, OnDrop: metrics.Dropped,
 	})
 
 	log.Info("hale answers", "version", versionText(), "listen", public.Addr().String(), "admin", adminText(private), "checks", describeChecks(c))
 
-	if !slices.ContainsFunc(c.Checks, func(c *check.Check) bool { return c.In(check.GroupReady) }) {
+	if len(sources) == 0 && !slices.ContainsFunc(c.Checks, func(c *check.Check) bool { return c.In(check.GroupReady) }) {
 		log.Warn("no check belongs to the group ready, so it passes whatever happens; only /healthz and /group/NAME tell of the checks")
 	}
 
@@ -169,6 +188,9 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) error {
 	front.Go(func() { failed <- listener.Serve(answering, public) })
 	parts.Go(func() { agent.Run(running) })
 	parts.Go(func() { execcheck.Reap(running) })
+	for name, source := range sources {
+		parts.Go(func() { source.Run(running, func(checks []*check.Check) { found.set(name, checks) }) })
+	}
 	if private != nil {
 		info := admin.Info{Version: versionText(), Started: time.Now()}
 		handler := admin.Handler(agent, info, metrics.Handler(agent, info))
@@ -197,11 +219,9 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) error {
 // newAgent makes the agent that the configuration asks for.
 func newAgent(c *config.Config, log *slog.Logger, metrics *admin.Metrics) checker {
 	if c.OnDemand {
-		return agent.NewOnDemand(c.Checks, agent.OnDemandOptions{Log: log, Observer: metrics, Pools: c.Pools})
+		return agent.NewOnDemand(nil, agent.OnDemandOptions{Log: log, Observer: metrics, Pools: c.Pools})
 	}
-	a := agent.New(monitor.New(monitor.Options{Log: log, Observer: metrics, Pools: c.Pools}), log)
-	a.Set(c.Checks)
-	return a
+	return agent.New(monitor.New(monitor.Options{Log: log, Observer: metrics, Pools: c.Pools}), log)
 }
 
 // drain fails the verdicts and keeps answering for the delay, so that balancers
@@ -209,8 +229,8 @@ func newAgent(c *config.Config, log *slog.Logger, metrics *admin.Metrics) checke
 // more after that ends hale at once.
 func drain(a checker, delay time.Duration, failed <-chan error, log *slog.Logger) error {
 	again := make(chan os.Signal, 1)
-	signal.Notify(again, endSignals()...)
-	defer signal.Reset(endSignals()...)
+	signal.Notify(again, oneshot.EndSignals()...)
+	defer signal.Reset(oneshot.EndSignals()...)
 	a.Drain()
 	log.Info("ending", "drain_delay", delay)
 	timer := time.NewTimer(delay)
