@@ -5,11 +5,17 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 # Static and stripped. Nothing in hale needs cgo.
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 
-.PHONY: build test deps format vet lint race bench fuzz clean
+.PHONY: build image images test deps format vet lint race bench fuzz clean
 
 build: ## The binaries, static and stripped: bin/hale and bin/hale-probe
 	$(BUILD) -o bin/hale ./cmd/hale
 	$(BUILD) -o bin/hale-probe ./cmd/hale-probe
+
+image: ## A container image of hale, without pulling anything: hale:VERSION
+	@scripts/image $(VERSION)
+
+images: ## The same for amd64 and arm64; only this machine's can be run here
+	@scripts/image $(VERSION) amd64 arm64
 
 test: deps format vet lint race ## Install what the tests need, then check and test everything
 
