@@ -101,9 +101,9 @@ func TestChooseSections(t *testing.T) {
 		return strings.Join(names, " ")
 	}
 	for only, want := range map[string]string{
-		"":             "answers p99 first oneshot hung cpu late size",
+		"":             "answers p99 first oneshot hung engine cpu late size",
 		"size,answers": "answers size",
-		"p99,pp":       `-only: there is no section "pp"; give some of answers,p99,first,oneshot,hung,cpu,late,size`,
+		"p99,pp":       `-only: there is no section "pp"; give some of answers,p99,first,oneshot,hung,engine,cpu,late,size`,
 	} {
 		if got := names(only); got != want {
 			t.Errorf("-only %q: got %q, want %q", only, got, want)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -56,11 +57,16 @@ func (p policy) text() string {
 
 // startHale starts hale with the checks. It does not wait for anything.
 func (b *bench) startHale(sets ...checkSet) (*hale, error) {
+	return b.startHaleWith(configText(sets...))
+}
+
+// startHaleWith starts hale with a configuration.
+func (b *bench) startHaleWith(text string) (*hale, error) {
 	file, err := os.CreateTemp(b.dir, "hale-*.yaml")
 	if err != nil {
 		return nil, err
 	}
-	_, err = io.WriteString(file, configText(sets...))
+	_, err = io.WriteString(file, text)
 	if closed := file.Close(); err == nil {
 		err = closed
 	}
@@ -94,6 +100,18 @@ func (h *hale) waitReady(ctx context.Context, every, patience time.Duration) (ti
 		return get(ctx, client, h.readyURL(), func(io.Reader) error { return nil })
 	})
 	return time.Since(h.begun), err
+}
+
+// waitFail waits until the verdict is something else than 200.
+func (h *hale) waitFail(ctx context.Context, every, patience time.Duration) error {
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	return waitFor(ctx, h.process, "wait until it is not ready", every, patience, func() error {
+		if get(ctx, client, h.readyURL(), func(io.Reader) error { return nil }) == nil {
+			return errors.New("it answers 200")
+		}
+		return nil
+	})
 }
 
 // status asks for what hale believes.

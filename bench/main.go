@@ -27,7 +27,7 @@ import (
 )
 
 // longest bounds the whole run, whatever hangs.
-const longest = 12 * time.Minute
+const longest = 25 * time.Minute
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -60,6 +60,7 @@ var sections = []section{
 	{"first", "First verdict", runFirst},
 	{"oneshot", "One-shot runs", runOneshot},
 	{"hung", "One-shot runs that hang", runHung},
+	{"engine", "Beside a Docker engine", runEngine},
 	{"cpu", "CPU and memory by number of targets", runCPU},
 	{"late", "Lateness of scheduled runs", runLate},
 	{"size", "Size of the binary", runSize},

@@ -13,6 +13,10 @@ type plan struct {
 	oneshotRounds, celeryRounds int // of each contest of whole processes
 	hungRounds                  int
 
+	kills, events int           // of containers
+	eventPause    time.Duration // from one start or end to the next, at least
+	minute        time.Duration // how long the CPU of the whole machine is watched
+
 	hanging int           // checks that hang while the p99 is taken
 	idle    int           // idle connections meanwhile
 	paced   time.Duration // how long the paced client asks
@@ -34,6 +38,7 @@ func newPlan(quick bool, rounds int) plan {
 	p := plan{
 		answerRounds: 7, p99Rounds: 5, firstRounds: 7, wrkSeconds: 3,
 		oneshotRounds: 101, celeryRounds: 15, hungRounds: 5,
+		kills: 100, events: 500, eventPause: 120 * time.Millisecond, minute: time.Minute,
 		hanging: 1000, idle: 1000, paced: 3 * time.Second,
 		settle:       policy{interval: 5 * time.Second, timeout: 4900 * time.Millisecond},
 		firstTargets: 1000,
@@ -45,6 +50,7 @@ func newPlan(quick bool, rounds int) plan {
 	if quick {
 		p.answerRounds, p.p99Rounds, p.firstRounds, p.wrkSeconds = 1, 1, 1, 1
 		p.oneshotRounds, p.celeryRounds, p.hungRounds = 5, 2, 1
+		p.kills, p.events, p.minute = 3, 20, 2*time.Second
 		p.hanging, p.idle, p.paced = 200, 200, 500*time.Millisecond
 		p.settle = policy{interval: 2 * time.Second, timeout: 1900 * time.Millisecond}
 		p.interval, p.windows = 2*time.Second, 1
