@@ -35,11 +35,11 @@ lint:
 	$(GO) tool staticcheck ./...
 
 race:
-	$(GO) test -race -timeout 20m ./...
+	scripts/with-engine $(GO) test -race -timeout 20m ./...
 
 bench: deps build ## Measure against the peers that Debian packages; prints the tables of docs/benchmarks.md
 	@scripts/bench-deps
-	$(GO) run ./bench -hale bin/hale
+	scripts/with-engine $(GO) run ./bench -hale bin/hale
 
 fuzz: ## Each fuzz test for half a minute
 	@scripts/fuzz 30s

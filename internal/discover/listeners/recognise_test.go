@@ -140,11 +140,15 @@ func TestRecogniseByAnswer(t *testing.T) {
 	})
 	t.Run("zookeeper", func(t *testing.T) {
 		s := servertest.ZooKeeper(t)
-		f, ok := recogniser{discover.Env{Registry: registry(t), Policy: check.DefaultPolicy()}}.first(t.Context(),
-			listener{place: place{port: s.Port}}, []candidate{{scheme: portHint(2181)}})
-		if !ok || f.check.Kind != "zookeeper" {
-			t.Errorf("got %v", f.check)
-		}
+		r := recogniser{discover.Env{Registry: registry(t), Policy: check.DefaultPolicy()}}
+		// A Java program that has just started may take longer than a hello has.
+		servertest.Wait(t, "ZooKeeper to be recognised", func() error {
+			f, ok := r.first(t.Context(), listener{place: place{port: s.Port}}, []candidate{{scheme: portHint(2181)}})
+			if !ok || f.check.Kind != "zookeeper" {
+				return fmt.Errorf("got %v", f.check)
+			}
+			return nil
+		})
 	})
 	for name, body := range map[string]string{
 		"ok": "return 200;", "nothing there": "return 404;", "login": "return 401;", "elsewhere": "return 302 https://x.example/;",
