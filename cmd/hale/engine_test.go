@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"hale/internal/servertest"
+)
+
+// TestBesideAnEngine is the zero-configuration job, but for a filter that keeps
+// other tests' containers out: hale finds the web containers, says no when one
+// dies, yes when it is back, and forgets one that is removed.
+func TestBesideAnEngine(t *testing.T) {
+	docker := servertest.Docker(t)
+	label := docker.Name()
+	shop := docker.Run("--label", label+"=1", docker.Web())
+	blog := docker.Run("--label", label+"=1", docker.Web())
+	config := filepath.Join(t.TempDir(), "hale.yaml")
+	text := fmt.Sprintf("defaults: {interval: 1s}\ndiscover: {docker: {host: \"unix://%s\", labels: [%s=1], start_period: 1s}}\n", docker.Socket, label)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	public, private := freeAddress(t), freeAddress(t)
+	start(t, "hale", "serve", "--config", config, "--listen", public, "--admin", private, "--log-level", "error")
+	expectAnswer(t, public, 200)
+
+	docker.Docker("kill", blog)
+	expectAnswer(t, public, 503)
+	if down := downChecks(t, private); !slices.Equal(down, []string{blog + " exit"}) {
+		t.Errorf("down: %q, want %s for exit and nothing else", down, blog)
+	}
+	docker.Docker("start", blog)
+	expectAnswer(t, public, 200)
+	docker.Docker("pause", shop)
+	expectAnswer(t, public, 503)
+	docker.Docker("unpause", shop)
+	expectAnswer(t, public, 200)
+	docker.Docker("kill", blog)
+	expectAnswer(t, public, 503)
+	docker.Remove(blog)
+	expectAnswer(t, public, 200)
+}
