@@ -125,6 +125,30 @@ func looking(source string) *check.Check {
 	}
 }
 
+// onlySources reports whether there is nothing to check but what sources tell of
+// themselves.
+func onlySources(checks []*check.Check, found map[string][]*check.Check) bool {
+	return !slices.ContainsFunc(checks, func(c *check.Check) bool {
+		_, isSource := found[c.Name]
+		return !isSource
+	})
+}
+
+// nothing is the check that fails where nothing was found: an instance of which
+// nothing is known gets no traffic.
+func nothing() *check.Check {
+	return &check.Check{
+		Name: "nothing-found", Named: true, Kind: "discover", Target: "discover:", ID: "discover nothing",
+		Policy: check.DefaultPolicy(), Impact: check.ImpactFail, Groups: []string{check.GroupReady}, Checker: nothingChecker{},
+	}
+}
+
+type nothingChecker struct{}
+
+func (nothingChecker) Check(context.Context) (string, error) {
+	return "", check.Failf(check.ReasonMissing, "nothing was found that could be checked; start it, or write down what there is to check")
+}
+
 type lookingChecker string
 
 func (l lookingChecker) Check(context.Context) (string, error) {
@@ -137,6 +161,9 @@ func (g *gatherer) set(source string, checks []*check.Check) {
 	defer g.mu.Unlock()
 	g.found[source] = checks
 	now := discover.Merge(g.written, g.found)
+	if onlySources(now, g.found) {
+		now = append(now, nothing())
+	}
 	added, gone := difference(g.now, now)
 	g.now = now
 	g.apply(now)

@@ -151,15 +151,26 @@ func (m *Monitor) Views() []View {
 
 // Set replaces the set of checks, whose names must be unique. A check that was
 // there before under the same name and ID keeps its state and its Checker,
-// whatever its policy, impact and groups are now. A run in flight of a check
+// whatever its policy, impact and groups are now; one that was there under
+// another name keeps its state. A run in flight of a check
 // that is no longer wanted goes on to its end, and its result is dropped.
 func (m *Monitor) Set(checks []*check.Check) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	wanted := make(map[string]bool, len(checks))
-	var added []*entry
+	ids := make(map[string]string, len(checks))
 	for _, c := range checks {
 		wanted[c.Name] = true
+		ids[c.Name] = c.ID
+	}
+	renamed := map[string]*entry{} // by ID: those that leave their names
+	for name, e := range m.entries {
+		if id := e.check.Load().ID; ids[name] != id {
+			renamed[id] = e
+		}
+	}
+	var added []*entry
+	for _, c := range checks {
 		old := m.entries[c.Name]
 		if old != nil && old.check.Load().ID == c.ID {
 			m.update(old, c)
@@ -169,6 +180,9 @@ func (m *Monitor) Set(checks []*check.Check) {
 			m.remove(old)
 		}
 		e := newEntry(c)
+		if before := renamed[c.ID]; before != nil {
+			e.state.Store(before.state.Load())
+		}
 		m.entries[c.Name] = e
 		added = append(added, e)
 	}

@@ -610,3 +610,28 @@ func TestOnceEndsInTimeWhateverACheckDoes(t *testing.T) {
 		pass(2 * time.Hour)
 	})
 }
+
+// A check that is renamed is the same one: what is believed of it stays.
+func TestSetKeepsTheStateOfARenamedCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := monitor.New(monitor.Options{})
+		old := newCheck("old", &fake{})
+		m.Set([]*check.Check{old})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { m.Run(ctx); close(ended) }()
+		time.Sleep(time.Second)
+		renamed := *old
+		renamed.Name = "new"
+		other := newCheck("old", &fake{takes: time.Hour})
+		other.ID = "other"
+		m.Set([]*check.Check{&renamed, other})
+		for c, s := range m.All() {
+			if want := c.Name == "new"; (s.Status == check.Up) != want || s.WasUp != want {
+				t.Errorf("%s is %v, was up %v", c.Name, s.Status, s.WasUp)
+			}
+		}
+		cancel()
+		<-ended
+	})
+}

@@ -81,6 +81,11 @@ func (c *checker) ask(ctx context.Context, w *way) (note string, err error) {
 	case itsCheck:
 		note, err = f.health()
 	default:
+		// One that its engine has just started again may answer until it ends
+		// the next time.
+		if _, err := f.runs(time.Now()); err != nil {
+			return "", err
+		}
 		return w.inner.Check(ctx)
 	}
 	if lost := c.engine.lost(); err == nil && lost != nil {

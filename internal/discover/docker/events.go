@@ -44,6 +44,9 @@ func (f *following) worsened(t *tracked, e engine.Event) {
 		if e.Time.Before(s.StartedAt) {
 			return // it was started since, and asked about
 		}
+		if e.ExitCode == 0 && t.mayFinish() {
+			return // it may have done its work, which the answer to asking tells
+		}
 		s.Status, s.ExitCode = "exited", e.ExitCode
 		s.Running, s.Paused = false, false
 	case "oom":

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -237,8 +238,11 @@ func (f *following) caughtUp() {
 		return
 	}
 	clear(f.started)
-	if len(f.trouble) == 0 && !f.seen {
+	if !f.seen {
 		f.seen, f.news = true, true
+	}
+	if len(f.trouble) == 0 && !f.whole {
+		f.whole, f.news = true, true
 	}
 	if f.own.state.Load() == nil || f.own.lost() != nil {
 		f.report()
@@ -271,6 +275,9 @@ func (f *following) learn(i inspection) {
 	case errors.Is(i.err, engine.ErrNotFound):
 		f.drop(i.id)
 	case i.err != nil:
+		if f.trouble[i.id] == nil {
+			f.rules.env.Log.Warn("a container can't be asked about, and is not checked", "container", fmt.Sprintf("%.12s", i.id), "error", i.err)
+		}
 		f.trouble[i.id] = i.err
 		f.report()
 		return // it is asked about again with the next pulse

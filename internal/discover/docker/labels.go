@@ -102,6 +102,8 @@ func (l *labels) take(name, value string) error {
 			return fault("%w", err)
 		}
 		l.startPeriod = &period
+	case name == "groups" && slices.Contains(splitComma(value), check.GroupLive):
+		return fault("a label can't put a check into the group %q, which is about hale itself: an image would have it restarted", check.GroupLive)
 	case slices.Contains(optionLabels, name):
 		l.options = append(l.options, check.Option{Name: name, Values: []string{value}})
 	default:
@@ -109,6 +111,14 @@ func (l *labels) take(name, value string) error {
 		return fault("there is no such label%s (known: hale.%s, hale.check.NAME)", nearestLabel(name), known)
 	}
 	return nil
+}
+
+func splitComma(text string) []string {
+	var parts []string
+	for part := range strings.SplitSeq(text, ",") {
+		parts = append(parts, strings.TrimSpace(part))
+	}
+	return parts
 }
 
 func nearestLabel(name string) string {
@@ -132,6 +142,8 @@ func labelURL(url, name string, at place, port int) (string, error) {
 	if scheme, _, ok := check.SplitScheme(url); ok && !slices.Contains(labelKinds, scheme) {
 		return "", fmt.Errorf("a label can't ask for the kind %q, as labels come with images and so from strangers; write this check into hale's configuration, or use one of %s", check.CleanText(scheme), strings.Join(labelKinds, ", "))
 	}
+	_, _, isURL := check.SplitScheme(url)
+	own := strings.Contains(url, "${ip}") || strings.Contains(url, "${name}") || !isURL // what is none is a fault of its own
 	host, mapped, reachable := at.endpoint(port)
 	var b strings.Builder
 	for {
@@ -163,8 +175,12 @@ func labelURL(url, name string, at place, port int) (string, error) {
 		}
 		url = after
 	}
-	if full := b.String(); !hostless(full) {
+	switch full := b.String(); {
+	case hostless(full):
+	case own:
 		return full, nil
+	default:
+		return "", errors.New("it names another host than the container, which no label may, as labels come with images; write ${ip} for the container's address (in a compose file $${ip}), or write this check into hale's configuration")
 	}
 	return "", errors.New("it has no host, and so would check hale's own; write ${ip} for the container's address (in a compose file $${ip}, as a single $ is a variable of compose)")
 }

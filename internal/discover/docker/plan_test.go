@@ -114,6 +114,8 @@ func TestPlan(t *testing.T) {
 		{"another variable", container(80), label("check", "http://${env:HOME}/"), host, "fault: label hale.check: ${env:HOME} is not known here"},
 		{"unclosed", container(80), label("check", "http://${ip/"), host, "fault: label hale.check: a ${ without its }"},
 		{"a broken URL", container(80), label("check", "http//x"), host, "fault: label hale.check: url: "},
+		{"another host", container(80), label("check", "http://db.internal/"), host, "fault: label hale.check: it names another host than the container"},
+		{"hale itself", container(80), label("groups", "ready, live"), host, `fault: label hale.groups: a label can't put a check into the group "live"`},
 		{"an unknown option", container(80), label("check", "http://${ip}/#stauts=200"), host, "fault: label hale.check: stauts: http has no such option"},
 		{"a command", container(80), label("check", "exec:/bin/true"), host, `fault: label hale.check: a label can't ask for the kind "exec"`},
 		{"a file", container(80), label("check.x", "FILE:///etc/shadow"), host, `fault: label hale.check.x: a label can't ask for the kind "file"`},

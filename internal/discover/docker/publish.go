@@ -190,7 +190,7 @@ func (s *source) ownCheck() *check.Check {
 		Name: Name, Named: true, Kind: "engine", Target: s.client.Host(), ID: s.identity("", ""),
 		Checker: s.own, Policy: s.rules.env.Policy, Groups: []string{check.GroupReady}, Impact: check.ImpactFail,
 	}
-	if s.seen {
+	if s.whole {
 		c.Impact = check.ImpactWarn
 	}
 	return c

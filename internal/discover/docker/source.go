@@ -40,7 +40,8 @@ type source struct {
 	nonce  string // makes the checks' IDs those of this source
 
 	own     *connection
-	seen    bool // the containers were all looked at once
+	seen    bool // the containers were all asked about once
+	whole   bool // and all questions were answered
 	tracked map[string]*tracked
 	self    string // the id of hale's own container
 	vantage vantage
@@ -169,12 +170,16 @@ func (s *source) take(c *engine.Container, started bool) {
 // finished reports whether the container was one that does something and ends:
 // it succeeded, by itself, is not to be started again, and serves nothing.
 func (t *tracked) finished() bool {
+	state := t.container.State
+	return !state.Running && !state.Paused && !state.Restarting && state.Status == "exited" && state.ExitCode == 0 && !state.OOMKilled && t.mayFinish()
+}
+
+// mayFinish reports whether it is no fault when the container ends with success.
+func (t *tracked) mayFinish() bool {
 	c := t.container
-	state := c.State
 	serves := slices.ContainsFunc(t.plan.checks, func(p planned) bool { return p.own != itsState })
 	again := c.RestartPolicy == "always" || c.RestartPolicy == "unless-stopped"
-	return !state.Running && !state.Paused && !state.Restarting && state.Status == "exited" && state.ExitCode == 0 && !state.OOMKilled &&
-		t.plan.fault == nil && !serves && !again && !t.asked
+	return t.plan.fault == nil && !serves && !again && !t.asked
 }
 
 // drop forgets a container that is no longer there, or not to be checked.

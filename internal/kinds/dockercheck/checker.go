@@ -41,7 +41,7 @@ func (c *checker) Check(ctx context.Context) (string, error) {
 func (c *checker) judge(container *engine.Container, now time.Time) (string, error) {
 	s := container.State
 	if reason, what := fault(container, c.name); what != "" {
-		return "", check.Failf(reason, "%s: %s", c.target, what)
+		return "", check.Certain(check.Failf(reason, "%s: %s", c.target, what))
 	}
 	restarts := container.RestartCount
 	if c.maxRestarts != AnyRestarts && restarts > c.maxRestarts {
