@@ -19,8 +19,13 @@ const maxChecks = 2000
 func (s *source) replan(t *tracked) {
 	c := t.container
 	s.listBridges(c)
-	t.plan = s.rules.plan(c, s.vantage.locate(c, s.owner(c)))
-	p := t.plan
+	p := s.rules.plan(c, s.vantage.locate(c, s.owner(c)))
+	if t.plan.dials() && p.fault == nil && p.at.host == "" {
+		// It has lost its network. It is asked where it was, and found missing
+		// there: that it runs does not make it serve.
+		p.checks, p.at.host = t.plan.checks, t.plan.at.host
+	}
+	t.plan = p
 	if p.fault != nil {
 		way := &way{inner: fault{check.Failf(check.ReasonConfig, "container %s is not checked until its labels are right: %v", c.Name, p.fault)}}
 		p.checks = []planned{{}}
@@ -39,6 +44,11 @@ func (s *source) replan(t *tracked) {
 		}
 		t.checker(one.suffix, s.own).way.Store(w)
 	}
+}
+
+// dials reports whether the plan has checks that ask the container itself.
+func (p *plan) dials() bool {
+	return p != nil && slices.ContainsFunc(p.checks, func(one planned) bool { return one.own == dialled && one.built != nil })
 }
 
 // listBridges lists this host's bridges anew when the container has a network

@@ -240,3 +240,44 @@ func TestLabels(t *testing.T) {
 	w.expect(broken, check.Down, "config", "label hale.check", "port")
 	w.expectNames(replaced, more, more+"-ready", port, bad, broken)
 }
+
+// A container that lost its network is down, though it runs.
+func TestLosesItsNetwork(t *testing.T) {
+	d := servertest.Docker(t)
+	mine := mark(d)
+	web := d.Run("--label", mine, d.Web())
+	w := watch(t, d.Host, mine, "start_period=0s")
+	w.expect(web, check.Up, "200")
+	network := strings.TrimSpace(d.Inspect(web, "{{range $name, $n := .NetworkSettings.Networks}}{{$name}}{{end}}"))
+	d.Docker("network", "disconnect", network, web)
+	w.expect(web, check.Down)
+	d.Docker("network", "connect", network, web)
+	w.expect(web, check.Up, "200")
+}
+
+// A container that ends again and again is down all the time, although it
+// answers in between.
+func TestCrashLoopOfAWebContainer(t *testing.T) {
+	d := servertest.Docker(t)
+	mine := mark(d)
+	loop := d.Run("--label", mine, "--restart", "always", "--expose", "80", d.Busybox(), "sh", "-c", "httpd -p 80 -h /; sleep 2; exit 1")
+	w := watch(t, d.Host, mine, "start_period=0s")
+	w.expect(loop, check.Down, "restarting")
+}
+
+// A job that does its work beside a healthy container does not make the verdict
+// fail.
+func TestAJobThatEndsWellIsNoFault(t *testing.T) {
+	d := servertest.Docker(t)
+	mine := mark(d)
+	web := d.Run("--label", mine, d.Web())
+	w := watch(t, d.Host, mine, "start_period=0s")
+	w.expect(web, check.Up)
+	w.expectOutcome(verdict.Pass)
+	job := d.Run("--label", mine, d.Busybox(), "sleep", "1")
+	w.expect(job, check.Up)
+	w.expectLog("done its work")
+	if log := w.log.String(); strings.Contains(log, job+" is down") {
+		t.Errorf("the job was down:\n%s", log)
+	}
+}

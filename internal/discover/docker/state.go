@@ -25,7 +25,8 @@ func (f facts) failure() error {
 	s := f.state
 	switch {
 	case f.gone:
-		return f.failf(check.ReasonMissing, "is gone: it was removed")
+		// It is about to leave the set, and so no reason to say no.
+		return check.Warnf(check.ReasonMissing, "container %s is gone, and is no longer checked", f.name)
 	case s.Paused:
 		return f.failf(check.ReasonPaused, "is paused; continue it with: docker unpause %s", f.name)
 	case s.Restarting:

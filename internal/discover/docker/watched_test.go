@@ -72,7 +72,8 @@ func option(text string) check.Option {
 // containers with the label mine alone, as others use the engine too.
 func watch(t *testing.T, host string, mine string, options ...string) *watched {
 	t.Helper()
-	w := &watched{t: t, monitor: monitor.New(monitor.Options{}), log: &lockedBuffer{}}
+	log := &lockedBuffer{}
+	w := &watched{t: t, monitor: monitor.New(monitor.Options{Log: slog.New(slog.NewTextHandler(log, nil))}), log: log}
 	all := []check.Option{option("host=" + host), option("labels=" + mine)}
 	for _, o := range options {
 		all = append(all, option(o))
