@@ -147,6 +147,10 @@ type checker interface {
 
 // serve runs the agent until ctx ends and it has drained.
 func serve(ctx context.Context, c *config.Config, registry *check.Registry, log *slog.Logger) error {
+	// From the start, so that no signal is lost: the first one ends ctx too.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, oneshot.EndSignals()...)
+	defer signal.Stop(signals)
 	public, err := server.Listen(c.Listen)
 	if err != nil {
 		return &exitError{exitFail, err}
@@ -200,7 +204,7 @@ func serve(ctx context.Context, c *config.Config, registry *check.Registry, log 
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
-		err = drain(agent, c.DrainDelay, failed, log)
+		err = drain(agent, c.DrainDelay, failed, signals, log)
 	}
 	grace := time.Now().Add(c.Grace)
 	stopAnswering()
@@ -227,22 +231,24 @@ func newAgent(c *config.Config, log *slog.Logger, metrics *admin.Metrics) checke
 // drain fails the verdicts and keeps answering for the delay, so that balancers
 // notice before connections are refused. Another signal ends the delay; one
 // more after that ends hale at once.
-func drain(a checker, delay time.Duration, failed <-chan error, log *slog.Logger) error {
-	again := make(chan os.Signal, 1)
-	signal.Notify(again, oneshot.EndSignals()...)
+func drain(a checker, delay time.Duration, failed <-chan error, signals <-chan os.Signal, log *slog.Logger) error {
 	defer signal.Reset(oneshot.EndSignals()...)
 	a.Drain()
 	log.Info("ending", "drain_delay", delay)
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
-	select {
-	case err := <-failed:
-		return err
-	case <-again:
-		log.Info("ending without further delay")
-		return nil
-	case <-timer.C:
-		return nil
+	for seen := 0; ; {
+		select {
+		case err := <-failed:
+			return err
+		case <-signals:
+			if seen++; seen > 1 {
+				log.Info("ending without further delay")
+				return nil
+			}
+		case <-timer.C:
+			return nil
+		}
 	}
 }
 
