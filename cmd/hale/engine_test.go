@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"hale/internal/servertest"
@@ -26,6 +28,19 @@ func TestBesideAnEngine(t *testing.T) {
 	public, private := freeAddress(t), freeAddress(t)
 	start(t, "hale", "serve", "--config", config, "--listen", public, "--admin", private, "--log-level", "error")
 	expectAnswer(t, public, 200)
+
+	// What hale init writes of it is a good configuration.
+	t.Setenv("DOCKER_HOST", "unix://"+docker.Socket)
+	written := filepath.Join(t.TempDir(), "written.yaml")
+	for _, args := range [][]string{{"init", "--docker", "--output", written}, {"config", "check", "--config", written}} {
+		if out, err := exec.Command("hale", args...).CombinedOutput(); err != nil {
+			t.Fatalf("hale %q: %v: %s", args, err, out)
+		}
+	}
+	found, err := os.ReadFile(written)
+	if err != nil || !strings.Contains(string(found), "\n  "+shop+":\n") || !strings.Contains(string(found), docker.IP(blog)) {
+		t.Errorf("%v; hale init wrote:\n%s", err, found)
+	}
 
 	docker.Docker("kill", blog)
 	expectAnswer(t, public, 503)
