@@ -45,6 +45,27 @@ func (t Target) Host(fallback int) (host string, port int, err error) {
 	return host, port, nil
 }
 
+// Login takes the user name and the password that the URL has into the options
+// of these names. One that the options give already has to be the same.
+func (t Target) Login(username *string, password *Secret) error {
+	if t.URL.User == nil {
+		return nil
+	}
+	if name := t.URL.User.Username(); name != "" {
+		if *username != "" && *username != name {
+			return OptionErrorf("username", "is %q, and the URL names another user; give it once", *username)
+		}
+		*username = name
+	}
+	if given, ok := t.URL.User.Password(); ok {
+		if !password.IsZero() && password.Reveal() != given {
+			return OptionErrorf("password", "is not the one in the URL; give it once")
+		}
+		*password = NewSecret(given)
+	}
+	return nil
+}
+
 // hostless is the masked URL of one without a host, in whose path the user, the
 // password and the host may stand after a slash too many or too few.
 func (t Target) hostless() string {

@@ -96,22 +96,7 @@ func (c *Config) setVhost(t check.Target) error {
 }
 
 func (c *Config) setLogin(t check.Target) error {
-	if t.URL.User == nil {
-		return nil
-	}
-	if name := t.URL.User.Username(); name != "" {
-		if c.Username != "" && c.Username != name {
-			return check.OptionErrorf("username", "is %q, and the URL names another user; give it once", c.Username)
-		}
-		c.Username = name
-	}
-	if password, ok := t.URL.User.Password(); ok {
-		if !c.Password.IsZero() && c.Password.Reveal() != password {
-			return check.OptionErrorf("password", "is not the one in the URL; give it once")
-		}
-		c.Password = check.NewSecret(password)
-	}
-	return nil
+	return t.Login(&c.Username, &c.Password)
 }
 
 // Validate reports every fault in the options.

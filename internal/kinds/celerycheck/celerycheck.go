@@ -116,22 +116,10 @@ func (c *Config) SetTarget(t check.Target) error {
 const defaultPassword = "guest"
 
 func (c *Config) setLogin(t check.Target) error {
-	if t.URL.User == nil {
-		return nil
+	if err := t.Login(&c.Username, &c.Password); err != nil {
+		return err
 	}
-	if name := t.URL.User.Username(); name != "" {
-		if c.Username != "" && c.Username != name {
-			return check.OptionErrorf("username", "is %q, and the URL names another user; give it once", c.Username)
-		}
-		c.Username = name
-	}
-	if password, ok := t.URL.User.Password(); ok {
-		if !c.Password.IsZero() && c.Password.Reveal() != password {
-			return check.OptionErrorf("password", "is not the one in the URL; give it once")
-		}
-		c.Password = check.NewSecret(password)
-	}
-	if c.amqp && c.Username != "" && c.Password.IsZero() {
+	if c.amqp && t.URL.User != nil && c.Username != "" && c.Password.IsZero() {
 		c.Password = check.NewSecret(defaultPassword)
 	}
 	return nil
