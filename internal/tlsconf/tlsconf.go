@@ -27,6 +27,24 @@ type Options struct {
 // IsZero reports whether no TLS option is set.
 func (o Options) IsZero() bool { return o == Options{} }
 
+// Unused reports every option that is given, for a check without TLS; why says
+// so, and what to do. The error joins an [*check.OptionError] for each.
+func (o Options) Unused(why string, args ...any) error {
+	var errs []error
+	for _, one := range []struct {
+		name string
+		set  bool
+	}{
+		{"ca", o.CA != ""}, {"cert", o.Cert != ""}, {"key", o.Key != ""},
+		{"server_name", o.ServerName != ""}, {"insecure", o.Insecure}, {"min_days", o.MinDays != 0},
+	} {
+		if one.set {
+			errs = append(errs, check.OptionErrorf(one.name, why, args...))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Validate reports every fault in the options.
 func (o Options) Validate() error {
 	var errs []error

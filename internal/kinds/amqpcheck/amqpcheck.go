@@ -137,23 +137,7 @@ func (c *Config) Validate() error {
 	}
 	errs = append(errs, c.Options.Validate())
 	if !c.tls {
-		errs = append(errs, c.tlsOptionsWithoutTLS())
-	}
-	return errors.Join(errs...)
-}
-
-func (c *Config) tlsOptionsWithoutTLS() error {
-	var errs []error
-	for _, o := range []struct {
-		name string
-		set  bool
-	}{
-		{"ca", c.CA != ""}, {"cert", c.Cert != ""}, {"key", c.Key != ""},
-		{"server_name", c.ServerName != ""}, {"insecure", c.Insecure}, {"min_days", c.MinDays != 0},
-	} {
-		if o.set {
-			errs = append(errs, check.OptionErrorf(o.name, "is for TLS, and this URL is without; write amqps://"))
-		}
+		errs = append(errs, c.Options.Unused("is for TLS, and this URL is without; write amqps://"))
 	}
 	return errors.Join(errs...)
 }

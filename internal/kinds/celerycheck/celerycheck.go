@@ -165,7 +165,7 @@ func (c *Config) Validate() error {
 	}
 	errs = append(errs, c.Options.Validate())
 	if !c.tls {
-		errs = append(errs, c.tlsOptionsWithoutTLS())
+		errs = append(errs, c.Options.Unused("is for TLS, and this URL is without; write %ss://", c.scheme))
 	}
 	return errors.Join(errs...)
 }
@@ -201,22 +201,6 @@ func (c *Config) redisOptionsWithoutRedis() error {
 	} {
 		if o.set {
 			errs = append(errs, check.OptionErrorf(o.name, "is for Redis, and this broker speaks AMQP; leave it out"))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (c *Config) tlsOptionsWithoutTLS() error {
-	var errs []error
-	for _, o := range []struct {
-		name string
-		set  bool
-	}{
-		{"ca", c.CA != ""}, {"cert", c.Cert != ""}, {"key", c.Key != ""},
-		{"server_name", c.ServerName != ""}, {"insecure", c.Insecure}, {"min_days", c.MinDays != 0},
-	} {
-		if o.set {
-			errs = append(errs, check.OptionErrorf(o.name, "is for TLS, and this URL is without; write %ss://", c.scheme))
 		}
 	}
 	return errors.Join(errs...)

@@ -111,7 +111,7 @@ func (c *Config) Validate() error {
 	}
 	errs = append(errs, c.Options.Validate())
 	if !c.tls {
-		errs = append(errs, c.tlsOptionsWithoutTLS())
+		errs = append(errs, c.Options.Unused("is for TLS, and this URL is without; write grpcs://"))
 	}
 	return errors.Join(errs...)
 }
@@ -142,22 +142,6 @@ func wrongHeader(name, value string) string {
 		return "the value of " + name + " has a character that is not printable ASCII; a name that ends in -bin takes any bytes, in base64"
 	}
 	return ""
-}
-
-func (c *Config) tlsOptionsWithoutTLS() error {
-	var errs []error
-	for _, o := range []struct {
-		name string
-		set  bool
-	}{
-		{"ca", c.CA != ""}, {"cert", c.Cert != ""}, {"key", c.Key != ""},
-		{"server_name", c.ServerName != ""}, {"insecure", c.Insecure}, {"min_days", c.MinDays != 0},
-	} {
-		if o.set {
-			errs = append(errs, check.OptionErrorf(o.name, "is for TLS, and this URL is without; write grpcs://"))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // Derived returns what follows the scheme in metadata such as "Bearer TOKEN": a

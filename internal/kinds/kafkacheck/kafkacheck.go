@@ -139,29 +139,13 @@ func (c *Config) Validate() error {
 	}
 	errs = append(errs, c.Options.Validate())
 	if !c.tls {
-		errs = append(errs, c.tlsOptionsWithoutTLS())
+		errs = append(errs, c.Options.Unused("is for TLS, and this URL is without; write kafkas://"))
 	}
 	return errors.Join(errs...)
 }
 
 func notInTopic(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._-", r)
-}
-
-func (c *Config) tlsOptionsWithoutTLS() error {
-	var errs []error
-	for _, o := range []struct {
-		name string
-		set  bool
-	}{
-		{"ca", c.CA != ""}, {"cert", c.Cert != ""}, {"key", c.Key != ""},
-		{"server_name", c.ServerName != ""}, {"insecure", c.Insecure}, {"min_days", c.MinDays != 0},
-	} {
-		if o.set {
-			errs = append(errs, check.OptionErrorf(o.name, "is for TLS, and this URL is without; write kafkas://"))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // Checker makes the checker. It reads the files that the TLS options name.
