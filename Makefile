@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 # Static and stripped. Nothing in hale needs cgo.
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 
-.PHONY: build image images test deps format vet lint race bench fuzz clean
+.PHONY: build image images test deps format vet lint race bench docs fuzz clean
 
 build: ## The binaries, static and stripped: bin/hale and bin/hale-probe
 	$(BUILD) -o bin/hale ./cmd/hale
@@ -40,6 +40,9 @@ race:
 bench: deps build ## Measure against the peers that Debian packages; prints the tables of docs/benchmarks.md
 	@scripts/bench-deps
 	scripts/with-engine $(GO) run ./bench -hale bin/hale
+
+docs: ## Write the pages that are made from tables in the code
+	$(GO) test ./internal/balancer -run TestThePageIsInStep -update
 
 fuzz: ## Each fuzz test for half a minute
 	@scripts/fuzz 30s
