@@ -157,14 +157,18 @@ func (s *source) take(c *engine.Container, started bool) {
 		t.asked = false // that was before it was started again
 	}
 	t.container = c
-	t.tell(facts{name: c.Name, state: c.State, restarts: c.RestartCount})
 	if t.plan == nil || c.State.Running && !c.State.Restarting {
 		s.replan(t)
 	}
-	if t.finished() {
+	now := facts{name: c.Name, state: c.State, restarts: c.RestartCount}
+	if t.finished() { // before its checks are told, which would call it a fault
 		s.rules.env.Log.Info("a container has done its work, and is no longer checked", "container", c.Name)
-		s.drop(c.ID)
+		now.gone = true
+		t.facts.Store(&now)
+		delete(s.tracked, c.ID)
+		return
 	}
+	t.tell(now)
 }
 
 // finished reports whether the container was one that does something and ends:
