@@ -1,7 +1,8 @@
 // Package servertest starts the real servers that tests check against: Redis,
-// PostgreSQL, MariaDB, RabbitMQ, Celery, ZooKeeper, nginx, Docker, Podman, systemd
-// and others, as Debian packages them. It also mounts file systems, one that
-// hangs among them.
+// PostgreSQL, MariaDB, RabbitMQ, Celery, ZooKeeper, nginx, Apache, Caddy, HAProxy,
+// Django, Rails, Docker, Podman, systemd and others, as Debian packages them. It
+// also mounts file systems, one that hangs among them, and runs a test in a
+// network of its own.
 //
 // Each runs in the foreground as a child of the test, on a free port of
 // 127.0.0.1, with a directory of its own for its configuration, data and log.
