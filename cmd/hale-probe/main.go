@@ -17,6 +17,7 @@ import (
 	"hale/internal/config"
 	"hale/internal/kinds"
 	"hale/internal/oneshot"
+	"hale/internal/ownip"
 )
 
 // The exit codes of hale.
@@ -102,5 +103,12 @@ func asOneshot(ctx context.Context, command func(context.Context, []string, ones
 	}
 	return command(ctx, args, oneshot.Program{
 		Name: "hale-probe", Registry: registry, ConfigFile: config.DefaultFile, Out: os.Stdout, Err: os.Stderr,
+		OwnIP: config.OwnIP{Sources: ownip.Sources(), Find: func(source string) (string, string, error) {
+			found, err := ownip.Find(ctx, ownip.Options{Source: source})
+			if err != nil {
+				return "", "", err
+			}
+			return found.Host(), found.Warning, nil
+		}},
 	})
 }

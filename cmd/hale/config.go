@@ -18,11 +18,12 @@ func newConfig(s streams) *cobra.Command {
 	cmd.AddCommand(&cobra.Command{
 		Use:   "check [URL…]",
 		Short: "Say whether the configuration is good, and all that is wrong with it",
-		RunE: func(_ *cobra.Command, urls []string) error {
-			c, _, err := loadConfig(file, urls, nil)
+		RunE: func(cmd *cobra.Command, urls []string) error {
+			c, _, err := loadConfig(file, urls, nil, new(addressAsker).ask(cmd.Context()))
 			if err != nil {
 				return err
 			}
+			warn(s.err, c)
 			if len(c.Checks) == 0 && c.Discover != nil && len(c.Discover) == 0 {
 				return &exitError{exitConfig, errNoChecks}
 			}
@@ -32,11 +33,12 @@ func newConfig(s streams) *cobra.Command {
 	}, &cobra.Command{
 		Use:   "show [URL…]",
 		Short: "Show what is in force: defaults filled in, secrets masked",
-		RunE: func(_ *cobra.Command, urls []string) error {
-			c, _, err := loadConfig(file, urls, nil)
+		RunE: func(cmd *cobra.Command, urls []string) error {
+			c, _, err := loadConfig(file, urls, nil, new(addressAsker).ask(cmd.Context()))
 			if err != nil {
 				return err
 			}
+			warn(s.err, c)
 			return c.Show(s.out)
 		},
 	})

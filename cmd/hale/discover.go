@@ -160,6 +160,19 @@ func (g *gatherer) set(source string, checks []*check.Check) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.found[source] = checks
+	g.changed(source)
+}
+
+// write takes the written checks anew.
+func (g *gatherer) write(checks []*check.Check) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.written = checks
+	g.changed("configuration")
+}
+
+// changed applies what there is now. g is locked.
+func (g *gatherer) changed(source string) {
 	now := discover.Merge(g.written, g.found)
 	if onlySources(now, g.found) {
 		now = append(now, nothing())

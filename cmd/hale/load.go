@@ -12,15 +12,16 @@ import (
 const defaultConfig = config.DefaultFile
 
 // loadConfig reads the configuration from a file ("" for the default one),
-// HALE_CHECKS, URLs given as arguments, and settings given as flags. It returns
-// the registry that made the checks too. Its error has the exit code.
-func loadConfig(file string, urls []string, flags map[string]string) (*config.Config, *check.Registry, error) {
+// HALE_CHECKS, URLs given as arguments, and settings given as flags; ${own_ip} is
+// what own finds. It returns the registry that made the checks too. Its error
+// has the exit code.
+func loadConfig(file string, urls []string, flags map[string]string, own config.OwnIP) (*config.Config, *check.Registry, error) {
 	registry, err := check.NewRegistry(check.Env{}, kinds.All()...)
 	if err != nil {
 		return nil, nil, &exitError{exitFail, err}
 	}
 	c, err := config.Load(config.Sources{
-		File: file, DefaultFile: defaultConfig, Args: urls, Flags: flags, Methods: methodFaults(registry),
+		File: file, DefaultFile: defaultConfig, Args: urls, Flags: flags, Methods: methodFaults(registry), OwnIP: own,
 	}, registry)
 	if err != nil {
 		code := exitConfig

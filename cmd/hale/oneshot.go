@@ -25,7 +25,7 @@ func runOneshot(ctx context.Context, name string, args []string, s streams) erro
 		return &exitError{exitFail, err}
 	}
 	code := oneshots[name](ctx, args, oneshot.Program{
-		Name: "hale", Registry: registry, ConfigFile: defaultConfig, Out: s.out, Err: s.err,
+		Name: "hale", Registry: registry, ConfigFile: defaultConfig, Out: s.out, Err: s.err, OwnIP: new(addressAsker).ask(ctx),
 	})
 	if code != exitOK {
 		return &exitError{code: code}

@@ -44,6 +44,7 @@ func TestMain(m *testing.M) {
 //	serve NAME STATUS [HEADER: VALUE]
 //	                        answers HTTP on port $NAME with the status, until
 //	                        the script ends; /slow never
+//	metadata NAME ADDRESS   is EC2's metadata service on port $NAME, with tokens
 //	silent NAME             accepts connections on port $NAME and says nothing
 //	age FILE DURATION       makes a file that old
 //	exits CODE PROGRAM …    runs a program that must exit with the code
@@ -65,6 +66,7 @@ func TestScripts(t *testing.T) {
 			"at-once":  cmdAtOnce,
 			"exits":    cmdExits,
 			"gone":     cmdGone,
+			"metadata": cmdMetadata,
 			"runs":     cmdRuns,
 			"serve":    cmdServe,
 			"silent":   cmdSilent,
@@ -199,6 +201,27 @@ func cmdServe(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		w.WriteHeader(status)
 		fmt.Fprintln(w, r.Method, r.URL)
+	})}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(l) })
+	ts.Defer(func() {
+		_ = server.Close()
+		serving.Wait()
+	})
+}
+
+func cmdMetadata(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:"+ts.Getenv(args[0]))
+	ts.Check(err)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPut && r.URL.Path == "/latest/api/token":
+			fmt.Fprint(w, "a-token")
+		case r.URL.Path == "/latest/meta-data/local-ipv4" && r.Header.Get("X-aws-ec2-metadata-token") == "a-token":
+			fmt.Fprint(w, args[1])
+		default:
+			w.WriteHeader(http.StatusUnauthorized)
+		}
 	})}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(l) })

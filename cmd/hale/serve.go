@@ -3,15 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	stdlog "log"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,11 +34,16 @@ func newServe(s streams) *cobra.Command {
 		Short: "Run the agent: check, judge, answer",
 		Long: `serve runs the checks given as URLs, in the configuration file and in the
 environment variable HALE_CHECKS, and answers on two listeners: the public one
-gives verdicts and nothing else, the admin one tells details on this host.`,
+gives verdicts and nothing else, the admin one tells details on this host.
+With --agent-check it answers HAProxy's agent-check on a third.`,
 		Example: `  hale serve tcp://:5432 http://127.0.0.1:8000/health
   hale serve --config /etc/hale/hale.yaml --listen 0.0.0.0:5000`,
 		RunE: func(cmd *cobra.Command, urls []string) error {
-			c, registry, err := loadConfig(file, urls, settingsOf(cmd.Flags()))
+			var own addressAsker
+			load := func(ask config.OwnIP) (*config.Config, *check.Registry, error) {
+				return loadConfig(file, urls, settingsOf(cmd.Flags()), ask)
+			}
+			c, registry, err := load(own.ask(cmd.Context()))
 			if err != nil {
 				return err
 			}
@@ -56,11 +58,17 @@ gives verdicts and nothing else, the admin one tells details on this host.`,
 			lines := logs.New(s.err)
 			defer lines.Close()
 			log := newLogger(lines, c)
+			for _, warning := range c.Warnings {
+				log.Warn(warning)
+			}
 			chooseDiscovery(c, registry, log)
 			if len(c.Checks)+len(c.Discover) == 0 {
 				return &exitError{exitUsage, errNoChecks}
 			}
-			return serve(cmd.Context(), c, registry, log)
+			refresh := func(ctx context.Context, checks *gatherer) {
+				refreshOwnIP(ctx, c, own.found, load, checks, log)
+			}
+			return serve(cmd.Context(), c, registry, refresh, log)
 		},
 	}
 	flags := cmd.Flags()
@@ -68,8 +76,11 @@ gives verdicts and nothing else, the admin one tells details on this host.`,
 	flags.StringVar(&file, "config", "", "the configuration `FILE` (default "+defaultConfig+" if it exists)")
 	flags.String("listen", "", "`ADDRESS` of the public listener (default :5000)")
 	flags.String("admin", "", "`ADDRESS` of the admin listener, unix:PATH or off (default 127.0.0.1:5001)")
+	flags.String("agent-check", "", "`ADDRESS` on which HAProxy's agent-check is answered, or off (default off)")
+	flags.String("proxy-protocol", "", "take the PROXY protocol from these `ADDRESSES` and networks, with commas, or off (default off)")
 	flags.String("discover", "", "find checks by these `METHODS`, with commas: "+strings.Join(methodNames(), ", ")+"; or off")
 	flags.String("fail-status", "", "the HTTP `STATUS` that means: no traffic (default 503)")
+	flags.String("degraded-status", "", "the HTTP `STATUS` of a degraded verdict (default 200)")
 	flags.Bool("on-demand", false, "run the checks when asked instead of in the background")
 	flags.String("drain-delay", "", "how long to answer with a failure before ending after SIGTERM: a `DURATION` (default 0s)")
 	flags.String("grace", "", "how long ending may take after that: a `DURATION` (default 10s)")
@@ -120,21 +131,6 @@ func saveMemory() {
 	}
 }
 
-// describeChecks says how many checks there are and where they come from.
-func describeChecks(c *config.Config) string {
-	if len(c.Checks) == 0 && len(c.Sources) == 0 {
-		return "those that are found"
-	}
-	count := fmt.Sprintf("%d checks", len(c.Checks))
-	if len(c.Checks) == 1 {
-		count = "1 check"
-	}
-	if len(c.Sources) == 0 {
-		return count
-	}
-	return count + " from " + strings.Join(c.Sources, ", ")
-}
-
 // checker is what serve needs of an agent, whether it checks in the background
 // or on demand.
 type checker interface {
@@ -145,41 +141,26 @@ type checker interface {
 	Drain()
 }
 
-// serve runs the agent until ctx ends and it has drained.
-func serve(ctx context.Context, c *config.Config, registry *check.Registry, log *slog.Logger) error {
+// serve runs the agent until ctx ends and it has drained. Meanwhile refresh keeps
+// the written checks as they should be.
+func serve(ctx context.Context, c *config.Config, registry *check.Registry, refresh func(context.Context, *gatherer), log *slog.Logger) error {
 	// From the start, so that no signal is lost: the first one ends ctx too.
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, oneshot.EndSignals()...)
 	defer signal.Stop(signals)
-	public, err := server.Listen(c.Listen)
+	ports, err := openPorts(c, log)
 	if err != nil {
-		return &exitError{exitFail, err}
+		return err
 	}
-	defer public.Close()
-	var private net.Listener
-	if c.Admin != "off" {
-		private, err = admin.Listen(c.Admin)
-		if err != nil {
-			return &exitError{exitFail, err}
-		}
-		defer private.Close()
-	}
-	sources, err := newSources(c, discoverEnv(c, registry, log, public, private))
+	defer ports.close()
+	sources, err := newSources(c, discoverEnv(c, registry, log, ports.all()...))
 	if err != nil {
 		return &exitError{exitConfig, err}
 	}
 	metrics := admin.NewMetrics()
 	agent := newAgent(c, log, metrics)
 	found := gather(c, sources, log, agent.Set)
-	listener := server.New(server.Verdicts(agent, c.FailStatus), server.Options{
-		MaxConnections: c.MaxConnections, Log: log, OnAnswer: metrics.Answered, OnDrop: metrics.Dropped,
-	})
-
-	log.Info("hale answers", "version", versionText(), "listen", public.Addr().String(), "admin", adminText(private), "checks", describeChecks(c))
-
-	if len(sources) == 0 && !slices.ContainsFunc(c.Checks, func(c *check.Check) bool { return c.In(check.GroupReady) }) {
-		log.Warn("no check belongs to the group ready, so it passes whatever happens; only /healthz and /group/NAME tell of the checks")
-	}
+	announce(c, ports, len(sources) > 0, log)
 
 	// All outlive the signal: draining answers. The listener ends before the
 	// checks, so that no answer is made of checks that were given up.
@@ -187,18 +168,19 @@ func serve(ctx context.Context, c *config.Config, registry *check.Registry, log 
 	defer stopAnswering()
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	var front, parts sync.WaitGroup
-	front.Go(func() { failed <- listener.Serve(answering, public) })
+	ports.answer(answering, c, agent, metrics, log, &front, failed)
 	parts.Go(func() { agent.Run(running) })
 	parts.Go(func() { execcheck.Reap(running) })
+	parts.Go(func() { refresh(running, found) })
 	for name, source := range sources {
 		parts.Go(func() { source.Run(running, func(checks []*check.Check) { found.set(name, checks) }) })
 	}
-	if private != nil {
+	if ports.private != nil {
 		info := admin.Info{Version: versionText(), Started: time.Now()}
 		handler := admin.Handler(agent, info, metrics.Handler(agent, info))
-		parts.Go(func() { failed <- admin.Serve(running, private, handler, log) })
+		parts.Go(func() { failed <- admin.Serve(running, ports.private, handler, log) })
 	}
 
 	select {
@@ -265,11 +247,4 @@ func waitFor(parts *sync.WaitGroup, grace time.Duration) bool {
 	case <-time.After(grace):
 		return false
 	}
-}
-
-func adminText(l net.Listener) string {
-	if l == nil {
-		return "off"
-	}
-	return l.Addr().String()
 }

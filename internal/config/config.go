@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"net/netip"
 	"os"
 	"time"
 
@@ -10,18 +11,45 @@ import (
 
 // A Config is a whole and valid configuration, defaults filled in.
 type Config struct {
+	// OwnIP is what ${own_ip} stands for.
+	OwnIP struct {
+		// Source is who is asked for it; "" is the default one.
+		Source string
+		// Address is what was found, as URLs have it; "" when nothing in the
+		// configuration stands for it.
+		Address string
+	}
+	// Warnings are what to tell the operator, though it is no fault.
+	Warnings []string
 	// Listen is the public listener's address, HOST:PORT.
 	Listen string
 	// Admin is the admin listener's: HOST:PORT on loopback, unix:/PATH, or off.
 	Admin string
 	// FailStatus is the HTTP status of a failing verdict, from 400 to 599.
 	FailStatus int
+	// DegradedStatus is the HTTP status of a degraded verdict, from 200 to 599.
+	DegradedStatus int
 	// DrainDelay is how long a shutdown goes on answering before it begins.
 	DrainDelay time.Duration
 	// Grace is how long a shutdown may take after the drain delay.
 	Grace time.Duration
 	// MaxConnections is how many connections the public listener holds at once.
 	MaxConnections int
+	// ProxyProtocol are the addresses from which a PROXY protocol header is
+	// taken.
+	ProxyProtocol []netip.Prefix
+	// TLS is true when the public listener speaks TLS besides plain HTTP.
+	TLS bool
+	// TLSCert and TLSKey are files; "" for both means a self-signed certificate.
+	TLSCert, TLSKey string
+	// TLSClientCA is the file with the authorities of clients' certificates; ""
+	// when clients need none.
+	TLSClientCA string
+	// AgentCheck is where HAProxy's agent-check is answered: HOST:PORT, or off.
+	AgentCheck string
+	// DegradedWeight is the weight that the agent-check gives a degraded
+	// instance, from 1 to 100 percent; 0 when it gives no weights.
+	DegradedWeight int
 	// OnDemand is true when checks run only when somebody asks.
 	OnDemand bool
 	// LogLevel is the least level that is logged.
@@ -68,6 +96,10 @@ type Sources struct {
 	Getenv func(string) (string, bool)
 	// Hostname returns the host's name; nil for [os.Hostname].
 	Hostname func() (string, error)
+	// OwnIP finds what ${own_ip} stands for. Without it there is no ${own_ip}.
+	OwnIP OwnIP
+
+	ownIP func(arg string) (string, error) // of the loader
 }
 
 // Load reads everything that s names. Its error is an [Errors] of every fault
@@ -86,6 +118,7 @@ func Load(s Sources, r *check.Registry) (*Config, error) {
 	l.readFlags()
 	l.readArgs()
 	l.compareListeners()
+	l.checkListener()
 	l.checkDiscover()
 	l.build()
 	if len(l.errs) > 0 {

@@ -85,7 +85,7 @@ func TestDocumentedExamples(t *testing.T) {
 		t.Fatalf("%d examples", len(blocks))
 	}
 	for i, block := range blocks {
-		_, err := config.Load(config.Sources{File: write(t, block[1]), Getenv: env("DB_PASSWORD", "secret")}, r)
+		_, err := config.Load(config.Sources{File: write(t, block[1]), Getenv: env("DB_PASSWORD", "secret"), OwnIP: ownIP(new(int), "10.0.1.85", "", nil)}, r)
 		if err != nil {
 			t.Errorf("example %d: %v", i+1, err)
 		}

@@ -61,7 +61,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		Flags:  map[string]string{"grace": "5"},
 	}
 	got := loadErr(t, s)
-	want := `hale.yaml:1:1: unknown key "lisen"; did you mean "listen"? (known: listen, admin, fail_status, drain_delay, grace, max_connections, on_demand, log_level, log_format, pools, defaults, discover, checks)
+	want := `hale.yaml:1:1: unknown key "lisen"; did you mean "listen"? (known: own_ip, listen, admin, fail_status, degraded_status, drain_delay, grace, max_connections, proxy_protocol, tls, tls_cert, tls_key, tls_client_ca, agent_check, degraded_weight, on_demand, log_level, log_format, pools, defaults, discover, checks)
 hale.yaml:3:6: checks.a: port 0 is out of range; a port is a number from 1 to 65535
 HALE_CHECKS:1:11: "what" does not begin a check, and there is no command before it on this line that it could belong to; write KIND://HOST:PORT, such as tcp://127.0.0.1:5432
 HALE_CHECKS:2:1: unknown kind of check "htpp"; did you mean "http"? (known: exec, file, http, postgres, redis, tcp)

@@ -29,6 +29,7 @@ var variables = []variable{
 	{"env", "${env:NAME}", envValue},
 	{"file", "${file:/PATH}", fileValue},
 	{"hostname", "${hostname}", hostnameValue},
+	{"own_ip", "${own_ip}", ownIPValue},
 }
 
 // maxValue is the greatest size in bytes of a file that ${file:…} names.
@@ -65,6 +66,11 @@ func hostnameValue(s Sources, arg string) (string, bool, error) {
 		return "", false, fmt.Errorf("can't be found out: %w", err)
 	}
 	return name, false, nil
+}
+
+func ownIPValue(s Sources, arg string) (string, bool, error) {
+	address, err := s.ownIP(arg)
+	return address, false, err
 }
 
 // maxFilled is how many bytes all ${…} of a configuration may stand for

@@ -21,6 +21,9 @@ type loader struct {
 	drafts   []*draft
 	placed   map[string]place // where a setting in force was given
 	errs     Errors
+
+	ownIPAsked bool
+	ownIPErr   error
 }
 
 // The order in which the faults of sources are reported.
@@ -32,7 +35,9 @@ const (
 )
 
 func newLoader(s Sources, r *check.Registry) *loader {
-	l := &loader{sources: s, filler: filler{s, maxFilled}, registry: r, config: defaultConfig(), placed: map[string]place{}}
+	l := &loader{sources: s, registry: r, config: defaultConfig(), placed: map[string]place{}}
+	s.ownIP = l.ownIP
+	l.filler = filler{s, maxFilled}
 	l.defaults.policy = check.DefaultPolicy()
 	l.config.Pools = map[string]int{}
 	for _, pool := range poolsOf(r) {
@@ -121,26 +126,6 @@ func (l *loader) readKey(k key, e entry) {
 	if err := k.set(l.config, text); err != nil {
 		l.fail(e.value.at, k.name, "%s", hide(err.Error(), secrets))
 	}
-}
-
-// compareListeners refuses two listeners on one address.
-func (l *loader) compareListeners() {
-	host, port, err := splitAddress(l.config.Listen, "")
-	adminHost, adminPort, adminErr := splitAddress(l.config.Admin, "")
-	everywhere := host == "" || host == "0.0.0.0" || host == "::"
-	if err != nil || adminErr != nil || port != adminPort || port == 0 || !everywhere && host != adminHost {
-		return
-	}
-	key := "admin"
-	if _, ok := l.placed[key]; !ok {
-		key = "listen"
-	}
-	at := l.placed[key]
-	path := key
-	if at.source.commandLine {
-		path = ""
-	}
-	l.fail(at, path, "the public listener (%s) and the admin listener (%s) can't share a port; give one of them another", oneLine(l.config.Listen), oneLine(l.config.Admin))
 }
 
 // readFlags reads the settings that are given as flags.

@@ -3,6 +3,7 @@ package config_test
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,7 +112,8 @@ func note(t *testing.T, c *check.Check) string {
 func TestEmptyIsDefaults(t *testing.T) {
 	want := &config.Config{
 		Listen: ":5000", Admin: "127.0.0.1:5001", FailStatus: 503, Grace: 10 * time.Second,
-		MaxConnections: 4096, LogLevel: slog.LevelInfo, LogFormat: "text",
+		DegradedStatus: 200, MaxConnections: 4096, TLS: true, AgentCheck: "off",
+		LogLevel: slog.LevelInfo, LogFormat: "text",
 		Pools: map[string]int{"exec": 64}, Policy: check.DefaultPolicy(),
 	}
 	for name, s := range map[string]config.Sources{
@@ -143,12 +145,18 @@ func TestFullFile(t *testing.T) {
 	want := config.Config{
 		Listen: "127.0.0.1:8080", Admin: "unix:/run/hale/admin.sock", FailStatus: 500,
 		DrainDelay: 15 * time.Second, Grace: 30 * time.Second, MaxConnections: 100, OnDemand: true,
+		DegradedStatus: 429, AgentCheck: ":5002", DegradedWeight: 50,
+		ProxyProtocol: []netip.Prefix{
+			netip.MustParsePrefix("10.0.0.5/32"), netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("10.0.0.6/32"),
+			netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("192.0.2.1/32"),
+		},
+		TLS: true, TLSCert: "/etc/hale/tls.pem", TLSKey: "/etc/hale/tls.pem", TLSClientCA: "/etc/hale/clients.pem",
 		LogLevel: slog.LevelDebug, LogFormat: "json", Pools: map[string]int{"exec": 8},
 		Policy:   check.Policy{Interval: 10 * time.Second, Timeout: 3 * time.Second, Recheck: time.Second, Fall: 2, Rise: 3},
 		Defaults: []check.Option{{Name: "impact", Values: []string{"warn"}}, {Name: "groups", Values: []string{"ready", "web"}}},
 		Sources:  []string{"testdata/good/full.yaml"},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(config.Discovery{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(config.Discovery{}), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Errorf("settings (-want +got)\n%s", diff)
 	}
 	if got, want := names(c), "web db worker"; got != want {
@@ -343,6 +351,15 @@ func TestTwoListenersOnOneAddress(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, tt.want)
 		}
 	}
+	for _, tt := range []struct{ text, want string }{
+		{"agent_check: :5000", "hale.yaml:1:14: agent_check: the public listener (:5000) and the agent-check's listener (:5000) can't share a port; give one of them another"},
+		{"agent_check: :5001", "hale.yaml:1:14: agent_check: the admin listener (127.0.0.1:5001) and the agent-check's listener (:5001) can't share a port; give one of them another"},
+		{"listen: 127.0.0.1:7\nagent_check: 127.0.0.1:7", "hale.yaml:2:14: agent_check: the public listener (127.0.0.1:7) and the agent-check's listener (127.0.0.1:7) can't share a port; give one of them another"},
+	} {
+		if got := loadErr(t, config.Sources{File: write(t, tt.text)}); got != tt.want {
+			t.Errorf("got  %s\nwant %s", got, tt.want)
+		}
+	}
 	got := loadErr(t, config.Sources{Flags: map[string]string{"listen": ":5001"}})
 	if want := "--listen: the public listener (:5001) and the admin listener (127.0.0.1:5001) can't share a port; give one of them another"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -360,6 +377,26 @@ func TestFlags(t *testing.T) {
 --fail-status: 200 is out of range; give a number from 400 to 599
 --checks: is not a setting that a flag can give
 --nope: is not a setting that a flag can give`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// Flags give what files give, in texts, and contradictions in them are theirs.
+func TestListenerFlags(t *testing.T) {
+	file := write(t, "proxy_protocol: [10.0.0.1]\ndegraded_weight: 30%\nagent_check: :5002\n")
+	c := load(t, config.Sources{File: file, Flags: map[string]string{"proxy_protocol": "10.0.0.2, ::1", "agent_check": "127.0.0.1:0"}})
+	if got, want := fmt.Sprintf("%v %s %d", c.ProxyProtocol, c.AgentCheck, c.DegradedWeight), "[10.0.0.2/32 ::1/128] 127.0.0.1:0 30"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	c = load(t, config.Sources{File: file, Flags: map[string]string{"proxy_protocol": "off", "degraded_weight": "off", "agent_check": "off"}})
+	if len(c.ProxyProtocol) > 0 || c.AgentCheck != "off" || c.DegradedWeight != 0 {
+		t.Errorf("got %v %s %d, want nothing", c.ProxyProtocol, c.AgentCheck, c.DegradedWeight)
+	}
+	got := loadErr(t, config.Sources{Flags: map[string]string{"tls": "off", "tls_cert": "a", "degraded_weight": "50", "proxy_protocol": "off,10.0.0.1"}})
+	want := `--proxy-protocol: "off" is no address and no network; write 10.0.0.5, 10.1.0.0/16 or fd00::/8, or off
+--tls-cert: is given, but tls is off; leave one of them out
+--degraded-weight: is told to HAProxy's agent-check, which is off; give its address too, such as agent_check: :5002`
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}

@@ -278,12 +278,21 @@ func TestShowNothing(t *testing.T) {
 	if err := load(t, config.Sources{}).Show(&b); err != nil {
 		t.Fatal(err)
 	}
-	want := `listen: :5000
+	want := `own_ip: auto
+listen: :5000
 admin: 127.0.0.1:5001
 fail_status: 503
+degraded_status: 200
 drain_delay: 0s
 grace: 10s
 max_connections: 4096
+proxy_protocol: off
+tls: auto
+tls_cert: ''
+tls_key: ''
+tls_client_ca: ''
+agent_check: off
+degraded_weight: off
 on_demand: false
 log_level: info
 log_format: text

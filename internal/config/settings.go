@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net"
@@ -30,6 +31,10 @@ type key struct {
 func keys() []key {
 	return []key{
 		{
+			name: "own_ip", help: "who is asked for `${own_ip}`: `auto`, `ec2`, `ecs`, `gcp`, `azure` or `route`, also written `{source: ec2}`",
+			read: (*loader).readOwnIP,
+			show: func(c *Config) string { return cmp.Or(c.OwnIP.Source, "auto") },
+		}, {
 			name: "listen", help: "where the public listener answers balancers: `:PORT` or `HOST:PORT`",
 			set:  func(c *Config, text string) error { c.Listen = text; return validListen(text) },
 			show: func(c *Config) string { return c.Listen },
@@ -42,6 +47,10 @@ func keys() []key {
 			set:  func(c *Config, text string) error { return setInt(&c.FailStatus, text, 400, 599) },
 			show: func(c *Config) string { return strconv.Itoa(c.FailStatus) },
 		}, {
+			name: "degraded_status", help: "the HTTP status of a degraded verdict, from 200 to 599, such as 429 for Consul",
+			set:  func(c *Config, text string) error { return setDegradedStatus(c, text) },
+			show: func(c *Config) string { return strconv.Itoa(c.DegradedStatus) },
+		}, {
 			name: "drain_delay", help: "how long hale goes on answering, with `fail_status`, after it is told to stop",
 			set:  func(c *Config, text string) error { return setDuration(&c.DrainDelay, text, 0, time.Hour) },
 			show: func(c *Config) string { return c.DrainDelay.String() },
@@ -53,6 +62,38 @@ func keys() []key {
 			name: "max_connections", help: "how many connections the public listener holds at once",
 			set:  func(c *Config, text string) error { return setInt(&c.MaxConnections, text, 1, 1_000_000) },
 			show: func(c *Config) string { return strconv.Itoa(c.MaxConnections) },
+		}, {
+			name: "proxy_protocol", help: "from whom the PROXY protocol is taken: addresses and networks, such as `[10.0.0.5, 10.1.0.0/16]`, or `off`",
+			set:  setProxyProtocol,
+			read: (*loader).readProxyProtocol,
+			show: shownProxyProtocol,
+		}, {
+			name: "tls", help: "TLS on the port of `listen`, beside plain HTTP: `auto`, with a self-signed certificate unless `tls_cert` is given, or `off`",
+			set: func(c *Config, text string) error {
+				c.TLS = text == "auto"
+				return oneOf(text, "TLS setting", "auto", "off")
+			},
+			show: shownTLS,
+		}, {
+			name: "tls_cert", help: "the file with the certificate and its chain, in PEM; needs `tls_key`",
+			set:  func(c *Config, text string) error { return setFile(&c.TLSCert, text) },
+			show: func(c *Config) string { return c.TLSCert },
+		}, {
+			name: "tls_key", help: "the file with the key of `tls_cert`, in PEM",
+			set:  func(c *Config, text string) error { return setFile(&c.TLSKey, text) },
+			show: func(c *Config) string { return c.TLSKey },
+		}, {
+			name: "tls_client_ca", help: "the file with the authorities whose certificates TLS clients have to show, in PEM",
+			set:  func(c *Config, text string) error { return setFile(&c.TLSClientCA, text) },
+			show: func(c *Config) string { return c.TLSClientCA },
+		}, {
+			name: "agent_check", help: "where HAProxy's agent-check is answered: `:PORT` or `HOST:PORT`, or `off`",
+			set:  func(c *Config, text string) error { c.AgentCheck = text; return validAgentCheck(text) },
+			show: func(c *Config) string { return c.AgentCheck },
+		}, {
+			name: "degraded_weight", help: "the weight that `agent_check` gives a degraded instance: from `1%` to `100%`, or `off` for no weights",
+			set:  setDegradedWeight,
+			show: shownDegradedWeight,
 		}, {
 			name: "on_demand", help: "run the checks when a balancer asks instead of in the background: `true` or `false`",
 			set:  func(c *Config, text string) error { return setBool(&c.OnDemand, text) },
@@ -99,6 +140,9 @@ func defaultConfig() *Config {
 		Listen:         ":5000",
 		Admin:          "127.0.0.1:5001",
 		FailStatus:     503,
+		DegradedStatus: 200,
+		TLS:            true,
+		AgentCheck:     off,
 		Grace:          10 * time.Second,
 		MaxConnections: 4096,
 		LogLevel:       slog.LevelInfo,

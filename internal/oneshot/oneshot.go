@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hale/internal/check"
+	"hale/internal/config"
 	"hale/internal/monitor"
 )
 
@@ -36,6 +37,8 @@ type Program struct {
 	// ConfigFile is the configuration that is read when it exists and no other
 	// is given.
 	ConfigFile string
+	// OwnIP finds what ${own_ip} stands for in it.
+	OwnIP config.OwnIP
 	// Out takes results, Err everything else.
 	Out, Err io.Writer
 

@@ -112,9 +112,12 @@ func (p *Program) example(url string) string {
 // fromConfig reads the configuration and returns the checks that are named, or
 // all of them.
 func (p *Program) fromConfig(command, file string, names []string) ([]*check.Check, error) {
-	c, err := config.Load(config.Sources{File: file, DefaultFile: p.ConfigFile}, p.Registry)
+	c, err := config.Load(config.Sources{File: file, DefaultFile: p.ConfigFile, OwnIP: p.OwnIP}, p.Registry)
 	if err != nil {
 		return nil, &codedError{exitConfig, err}
+	}
+	for _, warning := range c.Warnings {
+		fmt.Fprintf(p.Err, "%s %s: warning: %s\n", p.Name, command, warning)
 	}
 	if len(c.Checks) == 0 {
 		return nil, fmt.Errorf("nothing to check: give URLs, such as `%s %s redis://127.0.0.1:6379`, or a configuration with --config FILE (%s does not exist or has no checks, and %s is empty)",

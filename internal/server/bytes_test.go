@@ -76,7 +76,7 @@ var raws = []raw{
 	{name: "target of 9 KiB", send: "GET /" + strings.Repeat("a", 9000), want: []string{"431 request header fields too large"}, closed: true},
 	{name: "exactly MaxHead", send: "GET / HTTP/1.1\r\nX: " + strings.Repeat("a", server.MaxHead-23) + "\r\n\r\n", want: []string{"200 GET /"}},
 	{name: "one byte more than MaxHead", send: "GET / HTTP/1.1\r\nX: " + strings.Repeat("a", server.MaxHead-22) + "\r\n\r\n", want: []string{"431 request header fields too large"}, closed: true},
-	{name: "HTTP/2", send: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", want: []string{"505 HTTP version not supported"}, closed: true},
+	{name: "HTTP/2, not quite", send: "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", want: []string{"505 HTTP version not supported"}, closed: true},
 	{name: "HTTP/3.7", send: "GET / HTTP/3.7\r\nHost: a\r\n\r\n", want: []string{"505 HTTP version not supported"}, closed: true},
 	{name: "TLS", send: "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + strings.Repeat("\x00", 40), closed: true},
 	{name: "PROXY 1", send: "PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\nGET / HTTP/1.1\r\n\r\n", want: []string{"400 bad request"}, closed: true},
@@ -225,7 +225,7 @@ func TestDropsAndAnswersAreCounted(t *testing.T) {
 		send, reason string
 	}{
 		{"asdf\r\n", server.DropMalformed},
-		{"PRI * HTTP/2.0\r\n\r\n", server.DropVersion},
+		{"GET / HTTP/2.0\r\n\r\n", server.DropVersion},
 		{strings.Repeat("GET", 10000), server.DropMalformed},
 		{"GET /" + strings.Repeat("a", 10000), server.DropTooLarge},
 		{"\x16\x03\x01", server.DropTLS},

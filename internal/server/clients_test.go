@@ -18,7 +18,7 @@ import (
 // TestNetHTTPClient: Go's client gets every answer, with and without a body of
 // its own, and reuses its connections.
 func TestNetHTTPClient(t *testing.T) {
-	r := start(t, server.Verdicts(groups{"ready": verdict.Pass, "live": verdict.Fail}, 503), server.Options{})
+	r := start(t, server.Verdicts(groups{"ready": verdict.Pass, "live": verdict.Fail}, server.VerdictOptions{}), server.Options{})
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: patience}
@@ -64,9 +64,11 @@ func TestCurl(t *testing.T) {
 	if err != nil {
 		t.Fatal("curl is needed (apt-get install curl)")
 	}
-	r := start(t, server.Verdicts(groups{"ready": verdict.Pass, "live": verdict.Fail}, 503), server.Options{})
-	secure := startOn(t, listenTLS(t), dialTLS, server.Verdicts(groups{"ready": verdict.Pass}, 503), server.Options{})
+	r := start(t, server.Verdicts(groups{"ready": verdict.Pass, "live": verdict.Fail}, server.VerdictOptions{}), server.Options{})
+	secure := startOn(t, listenTLS(t), dialTLS, server.Verdicts(groups{"ready": verdict.Pass}, server.VerdictOptions{}), server.Options{})
 	url := "http://" + r.address.String()
+	versatile := startVersatile(t, server.Verdicts(groups{"ready": verdict.Pass}, server.VerdictOptions{}), server.Options{})
+	every, everySecure := "http://"+versatile.address.String(), "https://"+versatile.address.String()
 	big := filepath.Join(t.TempDir(), "big")
 	if err := os.WriteFile(big, make([]byte, 10<<20), 0o600); err != nil {
 		t.Fatal(err)
@@ -78,7 +80,19 @@ func TestCurl(t *testing.T) {
 		{url, "ok"},
 		{url + "/livez", "fail"},
 		{"--http1.0 " + url, "ok"},
-		{"--http2-prior-knowledge " + url, ""}, // later
+		{"--http2-prior-knowledge " + url, "ok"},
+		{"--http2-prior-knowledge " + url + "/livez", "fail"},
+		{"--http2-prior-knowledge -I -w %{http_code},%{http_version} -o /dev/null " + url, "200,2"},
+		{"--http2-prior-knowledge -d small=body " + url, "ok"},
+		{"--http2 -w %{http_version} " + url, "ok1.1"}, // Upgrade: h2c is passed over
+		{"--haproxy-protocol " + url, "bad request"},
+		{"--haproxy-protocol " + every, "ok"},
+		{"--haproxy-protocol --http2-prior-knowledge -w %{http_version} " + every, "ok2"},
+		{"--haproxy-protocol -k -w %{http_version} " + everySecure, "ok2"},
+		{"-k -w %{http_version} " + everySecure, "ok2"},
+		{"-k --http1.1 -w %{http_version} " + everySecure, "ok1.1"},
+		{"-k --tls-max 1.2 -w %{http_version} " + everySecure, "ok2"},
+		{"-k -I -w %{http_code} -o /dev/null " + everySecure, "200"},
 		{"-I -w %{http_code} -o /dev/null " + url, "200"},
 		{"-X OPTIONS " + url, "ok"},
 		{"-d small=body " + url, "ok"},

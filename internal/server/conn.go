@@ -27,34 +27,38 @@ const (
 	sendBuffer = 32 << 10
 )
 
-// A conn is one client's connection. All its fields but place and nc belong to
-// the goroutine that serves it.
+// A conn is one client's connection. All its fields but server, lane, place, nc
+// and streams belong to the goroutine that serves it.
 type conn struct {
-	server *Server
-	lane   *lane
-	place  place
-	nc     net.Conn
-	wire   wire
-	in     inbox
+	server  *Server
+	lane    *lane
+	place   place
+	nc      net.Conn
+	streams streams
+	over    net.Conn // nc, or TLS over it
+	wire    wire
+	in      inbox
 	// idleUntil is the read deadline, by the server's clock, while it is one
 	// for the next request; else 0.
 	idleUntil time.Duration
-	// sniffed is true once the first bytes have been looked at, asked once a
-	// request has been understood.
-	sniffed, asked bool
+	// asked is true once a request has been understood.
+	asked bool
 }
 
 func (s *Server) newConn(l *lane, nc net.Conn) *conn {
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		tcp.SetWriteBuffer(sendBuffer) // best effort
 	}
-	return &conn{server: s, lane: l, nc: nc, wire: newWire(nc), in: inbox{pool: &s.memory}}
+	return &conn{server: s, lane: l, nc: nc, over: nc, wire: newWire(nc), in: inbox{pool: &s.memory}}
 }
 
 // serve answers requests until the connection ends.
 func (c *conn) serve(ctx context.Context) {
 	defer c.end()
 	c.setReadDeadline(c.server.headTimeout)
+	if !c.open(ctx) {
+		return
+	}
 	var h head
 	for c.receive(&h) && c.answer(ctx, &h) && c.discard(h.length) {
 		c.rest()
@@ -66,7 +70,7 @@ func (c *conn) end() {
 	if value := recover(); value != nil {
 		c.server.log.Error("the listener failed on a connection; it was closed", "panic", value, "stack", string(debug.Stack()))
 	}
-	c.nc.Close()
+	c.over.Close()
 	c.in.skip(MaxHead)
 	c.in.release()
 	c.server.roster.remove(c)
@@ -86,9 +90,6 @@ func (c *conn) abort() {
 func (c *conn) receive(h *head) bool {
 	begun := false
 	for {
-		if !c.sniff() {
-			return false
-		}
 		c.in.skipBlank()
 		if b := c.in.unread(); len(b) > 0 {
 			n, f := parseHead(b, h)
@@ -116,29 +117,6 @@ func (c *conn) receive(h *head) bool {
 		}
 	}
 }
-
-// sniff looks at the first bytes of the connection, which tell what is spoken
-// on it, and reports whether that is HTTP/1.x as far as can be seen.
-//
-// This is the place to divert what is not: HTTP/2 (PRI * HTTP/2.0) and the two
-// PROXY protocol headers (PROXY …, and CR LF CR LF NUL …). As long as nobody
-// takes them, they are an unsupported version and malformed requests.
-func (c *conn) sniff() bool {
-	b := c.in.unread()
-	if c.sniffed || len(b) == 0 {
-		return true
-	}
-	c.sniffed = true
-	if b[0] == tlsHandshake {
-		c.server.onDrop(DropTLS)
-		c.linger()
-		return false
-	}
-	return true
-}
-
-// tlsHandshake is the first byte of a TLS connection (RFC 8446, section 5.1).
-const tlsHandshake = 0x16
 
 // missing deals with a request that has not come, or not wholly. It reports
 // whether there is one all the same.
@@ -223,7 +201,7 @@ func (c *conn) refuse(r refusal) {
 
 // linger says that nothing more will be said, and lets the client finish.
 func (c *conn) linger() {
-	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
+	if half, ok := c.over.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
 	}
 	c.setReadDeadline(lingerTime)

@@ -9,6 +9,9 @@
 //
 // One goroutine serves one connection:
 //
+//   - open looks at its first bytes: a PROXY protocol header (proxy.go), TLS
+//     (tls.go), HTTP/2, which net/http takes over (http2.go, grpc.go), or
+//     HTTP/1.x, which goes on here (open.go);
 //   - wire moves its bytes, without the scheduler's help where the system
 //     allows it (wire_linux.go), else through net.Conn (wire.go);
 //   - parseHead, a pure function, understands a request (head.go);

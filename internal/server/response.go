@@ -15,6 +15,7 @@ type Response struct {
 	status int
 	head   string // status line and fields, each with its line end
 	body   string
+	header http.Header // the fields once more, for HTTP/2
 }
 
 // NewResponse renders an answer. The status is final and one that allows a
@@ -25,10 +26,13 @@ func NewResponse(status int, contentType, body string, fields ...string) *Respon
 	b.WriteString("HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) + "\r\n")
 	b.WriteString("Content-Type: " + contentType + "\r\n")
 	b.WriteString("Content-Length: " + strconv.Itoa(len(body)) + "\r\n")
+	header := http.Header{"Content-Type": {contentType}, "Content-Length": {strconv.Itoa(len(body))}}
 	for _, field := range fields {
 		b.WriteString(field + "\r\n")
+		name, value, _ := strings.Cut(field, ":")
+		header.Add(name, strings.TrimSpace(value))
 	}
-	return &Response{status: status, head: b.String(), body: body}
+	return &Response{status: status, head: b.String(), body: body, header: header}
 }
 
 // Status returns the status code.

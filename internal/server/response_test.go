@@ -53,12 +53,14 @@ func TestDateIsRenderedOnceASecond(t *testing.T) {
 
 type passes struct{}
 
+func (passes) Draining() bool { return false }
+
 func (passes) Answer(context.Context, string) (verdict.Outcome, bool) { return verdict.Pass, true }
 
 // TestAnAnswerAllocatesNothing, from the bytes of the request to those of the
 // answer.
 func TestAnAnswerAllocatesNothing(t *testing.T) {
-	s := New(Verdicts(passes{}, 503), Options{})
+	s := New(Verdicts(passes{}, VerdictOptions{}), Options{})
 	in := []byte("GET /_healthz/livez/ HTTP/1.1\r\nHost: 10.0.0.1\r\nUser-Agent: x\r\nAccept: */*\r\nConnection: keep-alive\r\n\r\n")
 	out := make([]byte, 0, len(memory{}.out))
 	s.date.at(0)

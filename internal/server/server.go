@@ -2,10 +2,12 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -20,8 +22,9 @@ type Options struct {
 	// files that the process may open, so that a flood leaves the checks enough.
 	MaxConnections int
 	// HeadTimeout is how long a request's head may take from its first byte,
-	// or from the connection's start if it is the first; and a body that is
-	// read. 0 is 5 s.
+	// or from the connection's start if it is the first, with whatever goes
+	// before it (PROXY protocol, TLS handshake); and a body that is read. 0 is
+	// 5 s.
 	HeadTimeout time.Duration
 	// IdleTimeout is how long a connection may wait for its next request; it
 	// may be 2 % shorter. 0 is 75 s, which is no checker's usual interval: if
@@ -33,6 +36,13 @@ type Options struct {
 	// Grace is how long, at shutdown, answers in flight are waited for. 0 is
 	// 5 s.
 	Grace time.Duration
+	// ProxyFrom are the networks of those who may begin a connection with a
+	// PROXY protocol header, version 1 or 2. Whoever else does is refused. Empty
+	// is nobody. A connection without one is served in any case.
+	ProxyFrom []netip.Prefix
+	// TLS makes the listener speak TLS too, with those who begin with it; see
+	// NewTLS. Nil drops them.
+	TLS *tls.Config
 	// Log takes faults; nothing is logged for a request. Nil is silent.
 	Log *slog.Logger
 	// OnAnswer is called after each answer. It is called from many goroutines
@@ -59,16 +69,20 @@ const (
 	DropTooLarge = "too_large"
 	// DropMalformed: what came is no request.
 	DropMalformed = "malformed"
-	// DropVersion: what came is not HTTP/1.x.
+	// DropVersion: what came is neither HTTP/1.x nor begins HTTP/2.
 	DropVersion = "version"
-	// DropTLS: the client speaks TLS where none is spoken.
+	// DropTLS: the client speaks TLS where none is spoken, or its handshake
+	// failed.
 	DropTLS = "tls"
+	// DropProxy: a PROXY protocol header that is malformed, too long, or comes
+	// from an address that may not send one.
+	DropProxy = "proxy"
 )
 
 // DropReasons returns all reasons, sorted.
 func DropReasons() []string {
 	return []string{DropBodyTimeout, DropConnections, DropEvicted, DropHeadTimeout, DropMalformed,
-		DropTLS, DropTooLarge, DropVersion, DropWriteTimeout}
+		DropProxy, DropTLS, DropTooLarge, DropVersion, DropWriteTimeout}
 }
 
 // A refusal is what is said to a client that is not understood.
@@ -103,6 +117,10 @@ type Server struct {
 	date                                          dateField
 	memory                                        sync.Pool
 	roster                                        roster
+	proxyFrom                                     []netip.Prefix
+	proxyHint                                     sync.Once
+	tls                                           *tls.Config
+	watches                                       atomic.Int64 // gRPC Watches that are open
 }
 
 // New makes a server that answers with h.
@@ -118,6 +136,8 @@ func New(h Handler, o Options) *Server {
 		onDrop:       o.OnDrop,
 		start:        time.Now(),
 		memory:       sync.Pool{New: func() any { return new(memory) }},
+		proxyFrom:    o.ProxyFrom,
+		tls:          o.TLS,
 	}
 	s.roster = roster{limit: max(1, min(or(o.MaxConnections, 4096), fileLimit()/2)), now: s.now}
 	if s.log == nil {
@@ -160,7 +180,9 @@ func (s *Server) respond(ctx context.Context, r *Request) (response *Response) {
 // A lane is a listener's connections.
 type lane struct {
 	closing atomic.Bool
+	ending  chan struct{} // closed when closing becomes true
 	conns   sync.WaitGroup
+	http2   *http2Side
 }
 
 // Serve answers on l until ctx ends. Then it closes l, answers what is in
@@ -173,7 +195,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { l.Close() })()
-	ln := &lane{}
+	ln := &lane{ending: make(chan struct{})}
+	ln.http2 = newHTTP2Side(work, s)
 	err := s.accept(ctx, work, ln, l)
 	l.Close()
 	return errors.Join(err, s.finish(ln, cancel))
@@ -182,8 +205,12 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 // finish ends the lane's connections and waits for them.
 func (s *Server) finish(ln *lane, cancel context.CancelFunc) error {
 	ln.closing.Store(true)
+	close(ln.ending)
+	defer ln.http2.end()()
 	for _, c := range s.roster.of(ln) {
-		c.nc.SetReadDeadline(time.Now().Add(lastCall))
+		if !c.streams.handed.Load() { // HTTP/2 says goodbye by itself
+			c.nc.SetReadDeadline(time.Now().Add(lastCall))
+		}
 	}
 	done := make(chan struct{})
 	go func() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -20,6 +21,8 @@ func (g groups) Answer(_ context.Context, group string) (verdict.Outcome, bool) 
 	outcome, ok := g[group]
 	return outcome, ok
 }
+
+func (groups) Draining() bool { return false }
 
 // respond renders what the handler says to a GET of path, as a client sees it.
 func respond(t *testing.T, h server.Handler, path, accept string) (response *http.Response, body string) {
@@ -64,7 +67,7 @@ func TestVerdictsPaths(t *testing.T) {
 			}
 			return verdict.Fail, false
 		})
-		response, body := respond(t, server.Verdicts(a, 503), path, "")
+		response, body := respond(t, server.Verdicts(a, server.VerdictOptions{}), path, "")
 		if want == "" {
 			if response.StatusCode != 404 || body != "unknown group" {
 				t.Errorf("%s: got %d %q, want 404 unknown group", path, response.StatusCode, body)
@@ -82,6 +85,8 @@ type answerFunc func(ctx context.Context, group string) (verdict.Outcome, bool)
 func (f answerFunc) Answer(ctx context.Context, group string) (verdict.Outcome, bool) {
 	return f(ctx, group)
 }
+
+func (answerFunc) Draining() bool { return false }
 
 func TestVerdictsOutcomes(t *testing.T) {
 	const text, json = "text/plain; charset=utf-8", "application/health+json"
@@ -107,7 +112,7 @@ func TestVerdictsOutcomes(t *testing.T) {
 		{liar, 503, "", 503, text, "fail"},
 		{groups{"ready": verdict.Outcome(7)}, 503, "", 503, text, "fail"},
 	} {
-		response, body := respond(t, server.Verdicts(tt.answerer, tt.failStatus), "/", tt.accept)
+		response, body := respond(t, server.Verdicts(tt.answerer, server.VerdictOptions{FailStatus: tt.failStatus}), "/", tt.accept)
 		if response.StatusCode != tt.status || response.Header.Get("Content-Type") != tt.contentType || body != tt.body {
 			t.Errorf("%v, %d, %q: got %d %s %q, want %d %s %q", tt.answerer, tt.failStatus, tt.accept,
 				response.StatusCode, response.Header.Get("Content-Type"), body, tt.status, tt.contentType, tt.body)
@@ -118,6 +123,11 @@ func TestVerdictsOutcomes(t *testing.T) {
 		for name := range response.Header {
 			switch name {
 			case "Content-Type", "Content-Length", "Cache-Control", "Date":
+			case "X-Envoy-Degraded":
+				if body == "degraded" || strings.Contains(body, "warn") {
+					continue
+				}
+				t.Errorf("%v: got the field %s with %q", tt.answerer, name, body)
 			default:
 				t.Errorf("%v: got the field %s, which nobody needs", tt.answerer, name)
 			}
@@ -147,7 +157,7 @@ func TestVerdictsAccept(t *testing.T) {
 		"application/json-patch+json":              false,
 		",;,;q=,":                                  false,
 	} {
-		response, _ := respond(t, server.Verdicts(groups{"ready": verdict.Pass}, 503), "/", accept)
+		response, _ := respond(t, server.Verdicts(groups{"ready": verdict.Pass}, server.VerdictOptions{}), "/", accept)
 		if got := response.Header.Get("Content-Type") == "application/health+json"; got != json {
 			t.Errorf("%q: got JSON %v, want %v", accept, got, json)
 		}
@@ -156,7 +166,7 @@ func TestVerdictsAccept(t *testing.T) {
 
 // TestVerdictsMethods: the method does not matter.
 func TestVerdictsMethods(t *testing.T) {
-	r := start(t, server.Verdicts(groups{"ready": verdict.Fail, "live": verdict.Pass}, 503), server.Options{})
+	r := start(t, server.Verdicts(groups{"ready": verdict.Fail, "live": verdict.Pass}, server.VerdictOptions{}), server.Options{})
 	c := r.dial(t)
 	b := bufio.NewReader(c)
 	for _, method := range []string{"GET", "OPTIONS", "POST", "PUT", "DELETE", "PROPFIND"} {
@@ -166,4 +176,64 @@ func TestVerdictsMethods(t *testing.T) {
 	}
 	io.WriteString(c, "HEAD /readyz HTTP/1.1\r\n\r\n")
 	checkAnswer(t, b, "503 ", false, true)
+}
+
+// TestVerdictsDegradedStatus: it is chosen by option and by query, and concerns
+// the degraded verdict only.
+func TestVerdictsDegradedStatus(t *testing.T) {
+	a := groups{"ready": verdict.Degraded, "live": verdict.Pass, "all": verdict.Fail}
+	for _, tt := range []struct {
+		option, want int
+		path         string
+	}{
+		{0, 200, "/"},
+		{429, 429, "/"},
+		{0, 429, "/?degraded=429"},
+		{0, 429, "/readyz/?x=y&degraded=429"},
+		{0, 429, "/?degraded=500&degraded=429"},
+		{429, 200, "/?degraded=200"},
+		{0, 599, "/?degraded=599"},
+		{0, 299, "/group/ready?degraded=299"},
+		{0, 200, "/livez?degraded=429"},
+		{0, 503, "/healthz?degraded=200"},
+		{0, 404, "/group/nosuch?degraded=429"},
+		// What can't be a status is passed over.
+		{429, 429, "/?degraded=204"},
+		{0, 200, "/?degraded=304"},
+		{0, 200, "/?degraded=100"},
+		{0, 200, "/?degraded=199"},
+		{0, 200, "/?degraded=600"},
+		{0, 200, "/?degraded="},
+		{0, 200, "/?degraded"},
+		{0, 200, "/?degraded=+42"},
+		{0, 200, "/?degraded=4299"},
+		{0, 200, "/?DEGRADED=429"},
+		{0, 200, "/?undegraded=429"},
+	} {
+		h := server.Verdicts(a, server.VerdictOptions{DegradedStatus: tt.option})
+		for range 2 { // rendered, and found again
+			response, _ := respond(t, h, tt.path, "")
+			if got := response.StatusCode; got != tt.want {
+				t.Errorf("%d, %s: got %d, want %d", tt.option, tt.path, got, tt.want)
+			}
+		}
+	}
+}
+
+// TestVerdictsForEnvoy: which answers have the fields that Envoy obeys.
+func TestVerdictsForEnvoy(t *testing.T) {
+	const fails, degraded = "X-Envoy-Immediate-Health-Check-Fail", "X-Envoy-Degraded"
+	for _, c := range conditions {
+		for path, drains := range map[string]bool{"/": true, "/healthz": true, "/group/web": true, "/livez": false, "/startupz": false, "/group/nosuch": false} {
+			for _, accept := range []string{"", "application/json"} {
+				response, _ := respond(t, server.Verdicts(newChanging(c), server.VerdictOptions{}), path, accept)
+				if got, want := response.Header.Get(fails) == "true", c.draining && drains; got != want {
+					t.Errorf("%s, %s: got %s %v, want %v", c.name, path, fails, got, want)
+				}
+				if got, want := response.Header.Get(degraded) == "true", c.outcome == verdict.Degraded && path != "/group/nosuch"; got != want {
+					t.Errorf("%s, %s: got %s %v, want %v", c.name, path, degraded, got, want)
+				}
+			}
+		}
+	}
 }

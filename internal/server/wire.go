@@ -87,6 +87,14 @@ func (in *inbox) skipBlank() {
 	in.start += len(b) - len(bytes.TrimLeft(b, "\r\n"))
 }
 
+// take uses all bytes and returns a copy of them.
+func (in *inbox) take() []byte {
+	b := bytes.Clone(in.unread())
+	in.skip(len(b))
+	in.release()
+	return b
+}
+
 // room returns where to read to. It is empty only if MaxHead bytes are unread.
 func (in *inbox) room() []byte {
 	if in.memory == nil {

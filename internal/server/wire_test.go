@@ -89,7 +89,7 @@ func TestIdleConnectionsHoldNoBuffers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(Verdicts(passes{}, 503), Options{MaxConnections: 2000})
+	s := New(Verdicts(passes{}, VerdictOptions{}), Options{MaxConnections: 2000})
 	served := make(chan error)
 	go func() { served <- s.Serve(t.Context(), l) }()
 	heap := func() uint64 {
