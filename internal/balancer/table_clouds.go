@@ -118,7 +118,7 @@ func clouds() []*Balancer {
 			Body: "a string, if its user gave one, must be in it",
 		},
 		TLS:         TLS{SNI: HostNone},
-		Timing:      Timing{Interval: 15 * second, Timeout: 10 * second, Fall: 3, Note: "all are its user's choice"},
+		Timing:      Timing{Interval: 15 * second, Timeout: 10 * second, Rise: 3, Fall: 3, Note: "all are its user's choice; one count for both ways"},
 		From:        "the load balancer's address, the private one if the target is in its network",
 		AllDown:     "not established",
 		Consequence: "nothing besides",

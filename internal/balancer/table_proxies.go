@@ -6,8 +6,13 @@ func proxies() []*Balancer {
 		Name: "haproxy", Title: "HAProxy", Explained: true,
 		Probes: []Probe{
 			{Protocol: HTTP10, Method: "OPTIONS", Path: "/", Host: HostNone, Note: "option httpchk; no header fields at all"},
-			{Protocol: TCP, Note: "check alone"},
-			{Protocol: Agent, Note: "agent-check reads one line: up, down #reason, drain, maint, ready, 75%, weight:N, maxconn:N; what was set must be taken back by the agent"},
+			{
+				Protocol: HTTP11, Method: "GET", Path: "/", Host: HostName,
+				Fields: []Field{{"connection", "close"}},
+				Note:   "http-check send with ver HTTP/1.1 and hdr host; the names of its fields are in lower case",
+			},
+			{Protocol: TCP, Note: "check alone; with send-proxy-v2 the LOCAL header has no addresses"},
+			{Protocol: Agent, Note: "agent-check reads one line of words: up, down, fail or stopped with a #reason, drain, maint, ready, 75%, maxconn:N; what was set must be taken back by the agent"},
 		},
 		Judge:       Judge{Codes: from(200, 399), Settable: "any, by http-check expect", Redirects: RedirectsJudged, Special: "404 may be a soft stop, by http-check disable-on-404"},
 		TLS:         TLS{Verify: true, Verifies: "by verify; check-ssl with verify none does not", SNI: HostNone, ClientCertificate: true},
@@ -17,7 +22,7 @@ func proxies() []*Balancer {
 		Consequence: "nothing besides",
 		Notes:       []string{"The server name is sent only with check-sni."},
 		Sources:     []string{"docs.haproxy.org, Configuration Manual: option httpchk, agent-check", "haproxy/haproxy#2039", "patroni/patroni#2021"},
-		Assumed:     []Fact{FactRedirects, FactAllDown},
+		Assumed:     []Fact{FactRedirects},
 	}, {
 		Name: "nginx", Title: "nginx (open source)",
 		Probes:      []Probe{{Protocol: Passive, Note: "counts failures of real requests: max_fails=1, fail_timeout=10s"}},
@@ -104,6 +109,6 @@ func proxies() []*Balancer {
 		AllDown:     "503",
 		Consequence: "nothing besides",
 		Sources:     []string{"caddyserver.com/docs/caddyfile/directives/reverse_proxy#active-health-checks"},
-		Assumed:     []Fact{FactAgent, FactHeaders, FactVerify, FactSNI, FactAllDown},
+		Assumed:     []Fact{FactAgent, FactHeaders, FactVerify, FactSNI},
 	}}
 }

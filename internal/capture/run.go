@@ -1,0 +1,121 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options say how to answer, and when to end.
+type Options struct {
+	// Code is the status that requests are answered with, 200 to 599.
+	Code int
+	// Count is after how many arrivals to end; 0 for never.
+	Count int
+}
+
+// A Summary is what arrived altogether.
+type Summary struct {
+	Arrivals int
+	// Dropped is how many connections were closed unseen, as there were
+	// MaxConnections of them.
+	Dropped int
+	// Took is how long it was listened.
+	Took time.Duration
+}
+
+// Run answers what arrives at a listener, and shows each arrival, one at a time.
+// It ends when the context does, after Count arrivals, or when show fails, which
+// is its error, as is a listener that breaks. It closes the listener, and
+// returns when all its connections are closed and its goroutines have ended.
+func Run(ctx context.Context, l net.Listener, o Options, show func(*Arrival) error) (Summary, error) {
+	begin := time.Now()
+	ctx, cancel := context.WithCancelCause(ctx)
+	r := &run{options: o, cancel: cancel, slots: make(chan struct{}, MaxConnections), arrivals: make(chan *Arrival)}
+	var workers sync.WaitGroup
+	workers.Go(func() { r.accept(ctx, l, &workers) })
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	defer stop()
+	summary := Summary{}
+	book := &book{}
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case a := <-r.arrivals:
+			summary.Arrivals++
+			a.Number = summary.Arrivals
+			book.enter(a)
+			if err := show(a); err != nil {
+				cancel(brokenError{err})
+			} else if o.Count > 0 && summary.Arrivals >= o.Count {
+				cancel(nil)
+			}
+		}
+	}
+	workers.Wait()
+	_ = l.Close()
+	summary.Dropped, summary.Took = int(r.dropped.Load()), time.Since(begin)
+	if broken, ok := errors.AsType[brokenError](context.Cause(ctx)); ok {
+		return summary, broken.error
+	}
+	return summary, nil
+}
+
+// A brokenError is why a run ended that was not to end.
+type brokenError struct{ error }
+
+// A run is what the connections of a Run share.
+type run struct {
+	options  Options
+	cancel   context.CancelCauseFunc
+	slots    chan struct{}
+	arrivals chan *Arrival
+	dropped  atomic.Int64
+}
+
+// accept gives each connection a goroutine, up to MaxConnections.
+func (r *run) accept(ctx context.Context, l net.Listener, workers *sync.WaitGroup) {
+	certificate := certificates()
+	for {
+		nc, err := l.Accept()
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				_ = nc.Close()
+			}
+			return
+		case errors.Is(err, net.ErrClosed):
+			r.cancel(brokenError{fmt.Errorf("listening on %s: %w", l.Addr(), err)})
+			return
+		case err != nil:
+			// Out of file descriptors, most likely; connections end by themselves.
+			select {
+			case <-ctx.Done():
+			case <-time.After(50 * time.Millisecond):
+			}
+			continue
+		}
+		select {
+		case r.slots <- struct{}{}:
+		default:
+			r.dropped.Add(1)
+			_ = nc.Close()
+			continue
+		}
+		c := &conn{nc: nc, options: r.options, certificate: certificate, from: addrPort(nc.RemoteAddr()), to: addrPort(nc.LocalAddr())}
+		c.send = func(a *Arrival) {
+			select {
+			case r.arrivals <- a:
+			case <-ctx.Done():
+			}
+		}
+		workers.Go(func() {
+			defer func() { <-r.slots }()
+			c.serve(ctx)
+		})
+	}
+}
