@@ -18,7 +18,7 @@ const (
 	// are read and forgotten. If the connection were closed with some unread,
 	// the reset could reach the client before it has read the answer.
 	lingerTime  = time.Second
-	lingerBytes = 1 << 20
+	lingerBytes = 16 << 20
 	// lastCall is how long a request may still be under way to a connection
 	// that is waiting at shutdown.
 	lastCall = 100 * time.Millisecond
