@@ -64,11 +64,14 @@ instance should get traffic.`,
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.AddCommand(
+		newCapture(s),
 		newOneshot(s, "check", "check [URL|NAME…] [--OPTION VALUE…]", "Run checks once: exit 0 when all are healthy, 1 when not"),
 		newCompat(s),
 		newConfig(s),
+		newExplain(s),
 		newInit(s),
 		newServe(s),
+		newSnippet(s),
 		newStatus(s),
 		newVersion(s),
 		newOneshot(s, "wait", "wait [URL|NAME…] [-- COMMAND…]", "Wait until all checks are healthy, then run a command"),

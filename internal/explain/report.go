@@ -27,6 +27,8 @@ type Result struct {
 	Balancer *balancer.Balancer
 	// OK is true if it would be satisfied.
 	OK bool
+	// Summary is the outcome in a line.
+	Summary string
 	// Steps are the way that was walked, up to the first step that the balancer
 	// would not accept.
 	Steps []Step

@@ -1,0 +1,28 @@
+package explain
+
+import (
+	"bufio"
+	"strings"
+)
+
+// What tests of this package look at from outside.
+
+var (
+	Clean = clean
+	Mask  = mask
+)
+
+// Read reads an answer from a text.
+func Read(text, method string, bare bool) (status int, framing, body string, size int64, err error) {
+	r, err := readResponse(bufio.NewReader(strings.NewReader(text)), method, bare)
+	if r == nil {
+		return 0, "", "", 0, err
+	}
+	return r.status, r.framing, string(r.body), r.size, err
+}
+
+// Parse takes a target apart and puts it together.
+func Parse(target string) (string, error) {
+	p, err := parse(target)
+	return p.String(), err
+}

@@ -1,0 +1,227 @@
+package explain
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"hale/internal/balancer"
+)
+
+// Options say how a balancer is played.
+type Options struct {
+	// Host replaces the Host field (and the server name, where one is sent)
+	// of every request; "" leaves what each balancer sends.
+	Host string
+	// Site is the name by which visitors know the site, which second requests
+	// try; "" has it found in the URL, the certificate or a redirect.
+	Site string
+	// Proxy has a PROXY protocol header with the command LOCAL sent first, by
+	// those balancers that can be set so.
+	Proxy bool
+	// From is the local address to dial from; the zero value is any.
+	From netip.Addr
+	// Roots are the certificates that are trusted; nil means the system's.
+	Roots *x509.CertPool
+}
+
+// The bounds of it all.
+const (
+	wholeTime   = 4 * time.Minute // for all profiles
+	resolveTime = 5 * time.Second
+	atOnce      = 4 // connections at a time, once the target was found silent
+)
+
+// Run plays each of the balancers at the target, a URL whose scheme is http,
+// https, tcp, tls, grpc or grpcs; those that do not speak that are left out.
+// The error is about the URL, the options and the balancers alone, or that of
+// ctx; what a target does is in the report.
+//
+// Equal requests are sent once, and one at a time, so that explain is not itself
+// what makes a target slow; only once a target has been found silent there are
+// four at a time. Run blocks until all are answered or their time is up, and
+// leaves no connection and no goroutine behind.
+func Run(ctx context.Context, target string, profiles []*balancer.Balancer, o Options) (*Report, error) {
+	at, err := parse(target)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{o.Host, o.Site} {
+		if strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+			return nil, fmt.Errorf("%q is not a host: it has a space, a control character or a letter beyond ASCII", clean(name))
+		}
+	}
+	var able []*balancer.Balancer
+	for _, b := range profiles {
+		if _, ok := at.probe(b); ok {
+			able = append(able, b)
+		}
+	}
+	if len(able) == 0 {
+		return nil, unable(at, profiles)
+	}
+	whole, cancel := context.WithTimeout(ctx, wholeTime)
+	defer cancel()
+	p := &player{Options: o, place: at, asked: map[question]*answer{}}
+	p.resolve(whole)
+	report := &Report{URL: mask(at.String()), Results: make([]Result, len(able))}
+	walks := p.walkAll(whole, able)
+	p.diagnoseAll(whole, walks)
+	for i, w := range walks {
+		report.Results[i] = w.result
+		scrub(&report.Results[i])
+	}
+	return report, ctx.Err()
+}
+
+// unable is the error of a target that nobody can be played at.
+func unable(at place, profiles []*balancer.Balancer) error {
+	if len(profiles) != 1 {
+		return fmt.Errorf("none of these balancers speaks %s", at.scheme)
+	}
+	var speaks []string
+	for _, scheme := range Schemes() {
+		if _, ok := (place{scheme: scheme}).probe(profiles[0]); ok {
+			speaks = append(speaks, scheme+"://")
+		}
+	}
+	return fmt.Errorf("%s has no health checks over %s; it has them over %s", profiles[0].Name, at.scheme, strings.Join(speaks, ", "))
+}
+
+// A player is one run.
+type player struct {
+	Options
+	place place
+	// addrs are what the name stands for, and noName why it does not.
+	addrs    []netip.AddrPort
+	noName   error
+	resolved time.Duration
+
+	mu    sync.Mutex
+	asked map[question]*answer
+	// quiet is true once the target took a connection and said nothing.
+	quiet bool
+	known map[signature]reason
+	// walked is how many balancers were played, limited true once a second
+	// try after a pause was refused like the first.
+	walked  int
+	limited bool
+	// waited is true once it was waited for nginx's limit to let one through.
+	waited bool
+}
+
+// resolve finds the target's addresses.
+func (p *player) resolve(ctx context.Context) {
+	start := time.Now()
+	addrs, err := lookup(ctx, p.place.name)
+	p.resolved = time.Since(start)
+	for _, a := range addrs {
+		p.addrs = append(p.addrs, netip.AddrPortFrom(a, p.place.port))
+	}
+	p.noName = err
+}
+
+// lookup resolves a name; an address is its own.
+func lookup(ctx context.Context, name string) ([]netip.Addr, error) {
+	if a, err := netip.ParseAddr(name); err == nil {
+		return []netip.Addr{a.Unmap()}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveTime)
+	defer cancel()
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	for i := range addrs {
+		addrs[i] = addrs[i].Unmap()
+	}
+	if err == nil && len(addrs) == 0 {
+		err = errors.New("no address")
+	}
+	return addrs, err
+}
+
+// ask asks a question, unless the answer is known: an equal one was asked, and
+// given no less time; or the address does not take connections.
+func (p *player) ask(ctx context.Context, q question) *answer {
+	key := q
+	key.wait = 0
+	p.mu.Lock()
+	known := p.asked[key]
+	if known == nil || known.stage != atEnd && isTimeout(known.err) && known.took < q.wait-slack {
+		if dead := p.asked[question{addr: q.addr}]; dead != nil {
+			known = dead
+		} else {
+			known = nil
+		}
+	}
+	p.mu.Unlock()
+	if known != nil {
+		return known
+	}
+	a := exchange(ctx, q, p.From)
+	if ctx.Err() != nil {
+		return a
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked[key] = a
+	if a.stage == atConnect && (!isTimeout(a.err) || a.took >= longEnough) {
+		p.asked[question{addr: q.addr}] = a
+	}
+	p.quiet = p.quiet || a.silent() && a.took >= longEnough
+	return a
+}
+
+const (
+	// slack is how much earlier than its limit a timeout may come.
+	slack = 50 * time.Millisecond
+	// longEnough is how long must have been waited for silence to be believed
+	// for all: SYN is sent anew after 1 and 3 seconds.
+	longEnough = 4 * time.Second
+)
+
+// fresh asks a question anew, whatever is known.
+func (p *player) fresh(ctx context.Context, q question) *answer {
+	return exchange(ctx, q, p.From)
+}
+
+// walkAll walks for each balancer: one after the other, until the target is
+// found silent.
+func (p *player) walkAll(ctx context.Context, able []*balancer.Balancer) []*walk {
+	walks := make([]*walk, len(able))
+	slots := make(chan struct{}, atOnce)
+	var wg sync.WaitGroup
+	for i, b := range able {
+		walks[i] = p.newWalk(b)
+		if !p.isQuiet() {
+			walks[i].run(ctx)
+			continue
+		}
+		slots <- struct{}{}
+		wg.Go(func() {
+			walks[i].run(ctx)
+			<-slots
+		})
+	}
+	wg.Wait()
+	return walks
+}
+
+func (p *player) isQuiet() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.quiet
+}
+
+// isTimeout reports whether an exchange ended because its time was up.
+func isTimeout(err error) bool {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	e, ok := errors.AsType[net.Error](err)
+	return ok && e.Timeout()
+}
