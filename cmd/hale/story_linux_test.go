@@ -48,6 +48,7 @@ func (s *story) tell() {
 
 	// The balancer connects, and is content. The site is not.
 	s.hale(0, "explain", "--as", "nlb", "tcp://"+servertest.OwnAddress+":80")
+	s.said("it passes too while the application fails")
 	s.hale(1, "explain", "--as", "alb", "--host", siteName, "https://"+servertest.OwnAddress+"/health_check")
 	s.said("500 Internal Server Error")
 

@@ -73,7 +73,8 @@ func plainToTLS(t *trouble) *Finding {
 	if all := t.sites(); len(all) > 0 {
 		name = all[0]
 	}
-	a := t.try(secure(true, name))
+	// gunicorn and others say nothing to what they take for half a request.
+	a := t.try(both(secure(true, name), wait(2*time.Second)))
 	if a.stage > atTLS || alertOf(a.err) != 0 {
 		return t.found(balancer.CausePlainToTLS, Certain, "A TLS handshake on the same port is answered with TLS.")
 	}

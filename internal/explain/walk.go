@@ -155,6 +155,7 @@ func (w *walk) judge() (ok bool, next *place) {
 		if speak == balancer.SSL {
 			w.result.Summary = "does TLS in " + since(a.took)
 		}
+		w.step(StepRequest, true, 0, "none: nothing is asked, so it passes too while the application fails")
 		return w.inTime(), nil
 	}
 	w.step(StepRequest, true, 0, "%s%s", w.base.line(), w.assumed(balancer.FactVersion, balancer.FactMethod, balancer.FactHost, balancer.FactHeaders, balancer.FactAgent))
