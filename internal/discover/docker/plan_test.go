@@ -223,7 +223,7 @@ func TestOwnIDs(t *testing.T) {
 	a, b, c := engine.Container{ID: id, State: up}, engine.Container{ID: "b", State: up, NetworkMode: "container:" + id}, engine.Container{ID: "c", State: up, NetworkMode: "container:" + id, Exposed: port}
 	exposing := a
 	exposing.Exposed = port
-	ended := engine.Container{ID: id}
+	notYet := engine.Container{ID: id, State: engine.State{Status: "created"}}
 	for _, test := range []struct {
 		ids  ownIDs
 		list []engine.Container
@@ -231,7 +231,9 @@ func TestOwnIDs(t *testing.T) {
 	}{
 		{ownIDs{}, []engine.Container{a}, ""},
 		{ownIDs{network: []string{"other", id[:12]}}, []engine.Container{{ID: "x", State: up}, a}, id},
-		{ownIDs{network: []string{id}}, []engine.Container{ended}, ""},
+		// The engine may say that a container runs only after its program has begun.
+		{ownIDs{network: []string{id}}, []engine.Container{notYet}, id},
+		{ownIDs{network: []string{id}}, []engine.Container{notYet, b}, "b"},
 		{ownIDs{network: []string{id}}, []engine.Container{a, b}, "b"},
 		{ownIDs{network: []string{id}}, []engine.Container{a, b, c}, "c"},
 		{ownIDs{network: []string{id}}, []engine.Container{exposing, b}, id},

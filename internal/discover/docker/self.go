@@ -69,16 +69,16 @@ func isHex(s string) bool {
 // find finds hale's own container in a list; nil is that it is in none of them.
 // ownPorts are those on which hale listens.
 func (ids ownIDs) find(list []engine.Container, ownPorts []int) *engine.Container {
-	if c := running(ids.certain, list); c != nil {
+	if c := byID(ids.certain, list); c != nil {
 		return c
 	}
-	c := running(ids.network, list)
+	c := byID(ids.network, list)
 	if c == nil || exposes(c, ownPorts) {
 		return c
 	}
 	var joined []*engine.Container
 	for i, other := range list {
-		if other.State.Running && other.NetworkMode == "container:"+c.ID {
+		if (other.State.Running || other.State.Status == "created") && other.NetworkMode == "container:"+c.ID {
 			joined = append(joined, &list[i])
 		}
 	}
@@ -90,11 +90,13 @@ func (ids ownIDs) find(list []engine.Container, ownPorts []int) *engine.Containe
 	return c
 }
 
-// running returns the first running container that one of the ids is of.
-func running(ids []string, list []engine.Container) *engine.Container {
+// byID returns the first container that one of the ids is of. It need not run as
+// far as its engine says: hale may ask before the engine has written down that
+// it has started it.
+func byID(ids []string, list []engine.Container) *engine.Container {
 	for _, id := range ids {
 		for i, c := range list {
-			if c.State.Running && strings.HasPrefix(c.ID, id) {
+			if strings.HasPrefix(c.ID, id) {
 				return &list[i]
 			}
 		}
