@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"hale/internal/server"
 )
 
 func newConfig(s streams) *cobra.Command {
@@ -26,6 +28,11 @@ func newConfig(s streams) *cobra.Command {
 			warn(s.err, c)
 			if len(c.Checks) == 0 && c.Discover != nil && len(c.Discover) == 0 {
 				return &exitError{exitConfig, errNoChecks}
+			}
+			if c.TLS {
+				if _, err := server.NewTLS(c.TLSCert, c.TLSKey, c.TLSClientCA, nil); err != nil {
+					return &exitError{exitConfig, err}
+				}
 			}
 			_, err = fmt.Fprintf(s.out, "ok: %s\n", describeChecks(c))
 			return err

@@ -42,6 +42,7 @@ func refreshOwnIP(ctx context.Context, c *config.Config, now ownip.Answer, again
 	if c.OwnIP.Address == "" {
 		return
 	}
+	last := now
 	ownip.Refresher{
 		Find: func(ctx context.Context) (ownip.Answer, error) {
 			return ownip.Find(ctx, ownip.Options{Source: c.OwnIP.Source})
@@ -52,6 +53,16 @@ func refreshOwnIP(ctx context.Context, c *config.Config, now ownip.Answer, again
 			if err != nil {
 				return err
 			}
+			for _, warning := range changed.Warnings {
+				log.Warn(warning)
+			}
+			if len(c.Discover) == 0 {
+				warnUnready(changed.Checks, log)
+			}
+			if before, _, err := again(knownAddress(last)); err == nil {
+				succeed(changed.Checks, before.Checks)
+			}
+			last = a
 			if changed.Listen != c.Listen || changed.Admin != c.Admin || changed.AgentCheck != c.AgentCheck {
 				log.Warn("the address of a listener has changed; restart hale for that")
 			}
@@ -60,6 +71,19 @@ func refreshOwnIP(ctx context.Context, c *config.Config, now ownip.Answer, again
 		},
 		Log: log,
 	}.Run(ctx, now)
+}
+
+// succeed has checks take over from those of the same name that differ in the
+// address only, as both come from the same configuration: an instance that is
+// well must not fail until they have had their first results.
+func succeed(checks, before []*check.Check) {
+	ids := make(map[string]string, len(before))
+	for _, c := range before {
+		ids[c.Name] = c.ID
+	}
+	for _, c := range checks {
+		c.Succeeds = ids[c.Name]
+	}
 }
 
 // warn prints what there is to say of a configuration that is no fault.

@@ -75,7 +75,7 @@ func (p *ports) answer(ctx context.Context, c *config.Config, a checker, metrics
 		verdicts.WatchInterval = watchOnDemand
 	}
 	listener := server.New(server.Verdicts(a, verdicts), server.Options{
-		MaxConnections: c.MaxConnections, ProxyFrom: c.ProxyProtocol, TLS: p.secure,
+		MaxConnections: c.MaxConnections, ProxyFrom: c.ProxyProtocol, TLS: p.secure, Grace: answerGrace(c.Grace),
 		Log: log, OnAnswer: metrics.Answered, OnDrop: metrics.Dropped,
 	})
 	group.Go(func() { failed <- listener.Serve(ctx, p.public) })
@@ -85,6 +85,10 @@ func (p *ports) answer(ctx context.Context, c *config.Config, a checker, metrics
 	}
 }
 
+// answerGrace is what answers in flight have of the whole grace: the checks and
+// the rest need a little of it to end, too.
+func answerGrace(grace time.Duration) time.Duration { return grace - min(grace/5, time.Second) }
+
 // announce logs what hale answers and where.
 func announce(c *config.Config, p *ports, searches bool, log *slog.Logger) {
 	attrs := []any{"version", versionText(), "listen", p.public.Addr().String(), "admin", addressText(p.private)}
@@ -92,7 +96,14 @@ func announce(c *config.Config, p *ports, searches bool, log *slog.Logger) {
 		attrs = append(attrs, "agent_check", addressText(p.agent))
 	}
 	log.Info("hale answers", append(attrs, "checks", describeChecks(c))...)
-	if !searches && !slices.ContainsFunc(c.Checks, func(c *check.Check) bool { return c.In(check.GroupReady) }) {
+	if !searches {
+		warnUnready(c.Checks, log)
+	}
+}
+
+// warnUnready warns of checks none of which counts for traffic.
+func warnUnready(checks []*check.Check, log *slog.Logger) {
+	if !slices.ContainsFunc(checks, func(c *check.Check) bool { return c.In(check.GroupReady) }) {
 		log.Warn("no check belongs to the group ready, so it passes whatever happens; only /healthz and /group/NAME tell of the checks")
 	}
 }

@@ -195,6 +195,7 @@ func serve(ctx context.Context, c *config.Config, registry *check.Registry, refr
 	if !waitFor(&parts, time.Until(grace)) || !ended {
 		log.Warn("the grace is over, not everything has ended")
 	}
+	logFaults(failed, log)
 	if err != nil {
 		return &exitError{exitFail, err}
 	}
@@ -230,6 +231,15 @@ func drain(a checker, delay time.Duration, failed <-chan error, signals <-chan o
 			}
 		case <-timer.C:
 			return nil
+		}
+	}
+}
+
+// logFaults logs with what else the parts have ended.
+func logFaults(failed <-chan error, log *slog.Logger) {
+	for len(failed) > 0 {
+		if err := <-failed; err != nil {
+			log.Warn("not everything ended well", "error", err)
 		}
 	}
 }

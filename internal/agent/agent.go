@@ -36,6 +36,9 @@ type Agent struct {
 type group struct {
 	name string
 	last atomic.Pointer[decision]
+	// undrained is the same as if the instance were not draining. It is used
+	// only while it is.
+	undrained atomic.Pointer[decision]
 }
 
 type decision struct {
@@ -97,10 +100,23 @@ func (a *Agent) Answer(_ context.Context, name string) (outcome verdict.Outcome,
 	return a.decide(g).outcome, true
 }
 
-func (a *Agent) decide(g *group) *decision {
+// AnswerUndrained is Answer as if the instance were not draining.
+func (a *Agent) AnswerUndrained(ctx context.Context, name string) (outcome verdict.Outcome, ok bool) {
+	g := (*a.groups.Load())[name]
+	if g == nil || !a.Draining() {
+		return a.Answer(ctx, name)
+	}
+	return a.decideAs(g, &g.undrained).outcome, true
+}
+
+func (a *Agent) decide(g *group) *decision { return a.decideAs(g, &g.last) }
+
+// decideAs decides anew unless the decision that is kept still holds: one of the
+// group's two.
+func (a *Agent) decideAs(g *group, kept *atomic.Pointer[decision]) *decision {
 	now := time.Now()
 	version, conditions := a.monitor.Version(), a.conditions.version.Load()
-	last := g.last.Load()
+	last := kept.Load()
 	if last != nil && last.version == version && last.conditions == conditions && (last.until.IsZero() || !now.After(last.until)) {
 		return last
 	}
@@ -109,11 +125,13 @@ func (a *Agent) decide(g *group) *decision {
 		conditions = a.conditions.version.Load()
 	}
 	d := &decision{version: version, conditions: conditions}
-	d.outcome, d.until = verdict.Decide(g.name, a.monitor.All(), a.conditions.now(), now)
+	under := a.conditions.now() // after its version was read, so that it is not older
+	under.Draining = under.Draining && kept == &g.last
+	d.outcome, d.until = verdict.Decide(g.name, a.monitor.All(), under, now)
 	if g.name == check.GroupReady && d.outcome.OK() && a.conditions.hasPassed() {
 		a.log.Info("start-up is over: ready has passed")
 	}
-	g.last.Store(d)
+	kept.Store(d)
 	return d
 }
 

@@ -244,6 +244,56 @@ func TestOnDemandAnswersInTimeAndForgetsWhoHangsUp(t *testing.T) {
 	})
 }
 
+// The result of a quick check is no older than the answer for having waited for a
+// slow one.
+func TestOnDemandWaitsForASlowCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		quick, slow := newCheck("quick", &steered{}), newCheck("slow", &steered{takes: time.Minute})
+		quick.Policy.Interval, quick.Policy.Timeout = time.Second, time.Second
+		slow.Policy.Interval, slow.Policy.Timeout = 2*time.Minute, 2*time.Minute
+		o := agent.NewOnDemand([]*check.Check{quick, slow}, quiet)
+		expect(t, o, "ready", verdict.Pass)
+	})
+}
+
+// While draining, the verdict as if the instance were not is the checks' own.
+func TestAnswerUndrained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := &steered{}
+		a := startAgent(t, slog.New(slog.DiscardHandler), newCheck("db", db))
+		o := agent.NewOnDemand([]*check.Check{newCheck("db", db)}, quiet)
+		pass(time.Second)
+		type drainer interface {
+			answerer
+			AnswerUndrained(ctx context.Context, group string) (verdict.Outcome, bool)
+			Drain()
+		}
+		for _, a := range []drainer{a, o} {
+			undrained := func(want verdict.Outcome) {
+				t.Helper()
+				if got, ok := a.AnswerUndrained(t.Context(), "ready"); got != want || !ok {
+					t.Errorf("undrained: got %v, want %v", got, want)
+				}
+			}
+			undrained(verdict.Pass)
+			a.Drain()
+			for range 2 { // each has an answer of its own
+				expect(t, a, "ready", verdict.Fail)
+				undrained(verdict.Pass)
+			}
+			db.broken.Store(true)
+			pass(time.Minute)
+			undrained(verdict.Fail)
+			expect(t, a, "ready", verdict.Fail)
+			if _, ok := a.AnswerUndrained(t.Context(), "nosuch"); ok {
+				t.Error("there is a group nosuch")
+			}
+			db.broken.Store(false)
+			pass(time.Minute)
+		}
+	})
+}
+
 func TestOnDemandUnsharedRunsForEachRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := &steered{takes: time.Second}

@@ -112,14 +112,31 @@ func (o *OnDemand) Run(ctx context.Context) {
 // outcome; ok is false when there is no such group. When ctx ends first it
 // returns a fail at once; the run goes on for the others.
 func (o *OnDemand) Answer(ctx context.Context, group string) (outcome verdict.Outcome, ok bool) {
+	_, ok = slices.BinarySearch(o.set.Load().groups, group)
+	if !ok || o.drained(group) {
+		return verdict.Fail, ok
+	}
+	outcome, ok = o.AnswerUndrained(ctx, group)
+	if o.drained(group) { // since the checks have run
+		outcome = verdict.Fail
+	}
+	return outcome, ok
+}
+
+// drained reports whether a group fails because the instance is draining.
+func (o *OnDemand) drained(group string) bool {
+	started := group == check.GroupStartup && o.conditions.started.Load()
+	return o.Draining() && group != check.GroupLive && !started
+}
+
+// AnswerUndrained is Answer as if the instance were not draining.
+func (o *OnDemand) AnswerUndrained(ctx context.Context, group string) (outcome verdict.Outcome, ok bool) {
 	if !slices.Contains(o.set.Load().groups, group) {
 		return verdict.Fail, false
 	}
 	switch {
 	case group == check.GroupStartup && o.conditions.started.Load():
 		return verdict.Pass, true
-	case group != check.GroupLive && o.Draining():
-		return verdict.Fail, true
 	case group == check.GroupStartup:
 		if outcome := o.share(ctx, check.GroupReady); !outcome.OK() {
 			return outcome, true
@@ -174,7 +191,13 @@ func (o *OnDemand) ask(ctx context.Context, group string) verdict.Outcome {
 		}
 		states[c] = check.State{}.Next(result, c.Policy)
 	}
-	outcome, _ := verdict.Decide(group, maps.All(states), o.conditions.now(), time.Now())
+	// A result is as good when the slowest has come as when it came itself.
+	now := time.Now()
+	for c, state := range states {
+		state.Last.At = now
+		states[c] = state
+	}
+	outcome, _ := verdict.Decide(group, maps.All(states), verdict.Conditions{Started: o.conditions.started.Load()}, now)
 	if group == check.GroupReady && outcome.OK() {
 		o.conditions.hasPassed()
 	}

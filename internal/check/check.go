@@ -71,6 +71,10 @@ type Check struct {
 	Kind string
 	// Target is the URL as people may see it: secrets masked, options left out.
 	Target string
+	// Succeeds is the ID of the check of the same name that this one replaces: it
+	// verifies the same thing, which is to be asked in another way now. If that
+	// one was up, so is this one until its own results say otherwise. "" is none.
+	Succeeds string
 	// ID is the same for two checks that verify the same thing in the same
 	// way. It is a hash, and so reveals nothing.
 	ID string

@@ -58,6 +58,9 @@ func (l *loader) checkListener() {
 	case c.TLSKey != "" && c.TLSCert == "":
 		l.failKey("tls_key", "needs tls_cert, the file with the certificate; it may be the same file")
 	}
+	if c.DegradedStatus == c.FailStatus {
+		l.failKey("degraded_status", "%d is fail_status, so that nobody could tell a degraded instance from one that fails; give them different statuses", c.DegradedStatus)
+	}
 	if c.DegradedWeight > 0 && c.AgentCheck == off {
 		l.failKey("degraded_weight", "is told to HAProxy's agent-check, which is off; give its address too, such as agent_check: :5002")
 	}

@@ -152,8 +152,9 @@ func (m *Monitor) Views() []View {
 // Set replaces the set of checks, whose names must be unique. A check that was
 // there before under the same name and ID keeps its state and its Checker,
 // whatever its policy, impact and groups are now; one that was there under
-// another name keeps its state. A run in flight of a check
-// that is no longer wanted goes on to its end, and its result is dropped.
+// another name keeps its state, and one that succeeds another (see
+// [check.Check]) takes over that it was up. A run in flight of a check that is
+// no longer wanted goes on to its end, and its result is dropped.
 func (m *Monitor) Set(checks []*check.Check) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -180,7 +181,11 @@ func (m *Monitor) Set(checks []*check.Check) {
 			m.remove(old)
 		}
 		e := newEntry(c)
-		if before := renamed[c.ID]; before != nil {
+		before := renamed[c.ID]
+		if old != nil && old.check.Load().ID == c.Succeeds && old.state.Load().Status == check.Up {
+			before = old
+		}
+		if before != nil {
 			e.state.Store(before.state.Load())
 		}
 		m.entries[c.Name] = e

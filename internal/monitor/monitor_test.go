@@ -611,6 +611,47 @@ func TestOnceEndsInTimeWhateverACheckDoes(t *testing.T) {
 	})
 }
 
+// A check that succeeds one that was up is up until it has a result; one that
+// succeeds a failing check has nothing to lose, and its first result decides.
+func TestSetKeepsThatASucceededCheckWasUp(t *testing.T) {
+	for _, up := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			m := monitor.New(monitor.Options{})
+			f := &fake{}
+			if fault := errors.New("no luck"); !up {
+				f.err.Store(&fault)
+			}
+			old := newCheck("a", f)
+			old.ID = "before"
+			m.Set([]*check.Check{old})
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan struct{})
+			go func() { m.Run(ctx); close(ended) }()
+			time.Sleep(time.Second)
+			next := newCheck("a", &fake{takes: 2 * time.Second})
+			next.ID, next.Succeeds = "after", "before"
+			m.Set([]*check.Check{next})
+			want := check.Unknown
+			if up {
+				want = check.Up
+			}
+			for _, s := range m.All() {
+				if s.Status != want {
+					t.Errorf("up before: %v: got %v, want %v", up, s.Status, want)
+				}
+			}
+			time.Sleep(3 * time.Second)
+			for _, s := range m.All() {
+				if s.Status != check.Up {
+					t.Errorf("after its first result it is %v", s.Status)
+				}
+			}
+			cancel()
+			<-ended
+		})
+	}
+}
+
 // A check that is renamed is the same one: what is believed of it stays.
 func TestSetKeepsTheStateOfARenamedCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -78,7 +78,7 @@ func (r reply) addr() (netip.Addr, error) {
 	if r.status != http.StatusOK || err != nil || usable(addr) != nil || addr.Zone() != "" {
 		return netip.Addr{}, r.refused("the instance's IP address")
 	}
-	return addr, nil
+	return addr.Unmap(), nil
 }
 
 // send sends a request and reads the answer, for [oneRequest] at most.

@@ -36,6 +36,8 @@ const (
 	watchMethod = "/grpc.health.v1.Health/Watch"
 	// maxMessage is the size in bytes of the largest message that is read.
 	maxMessage = 4 << 10
+	// drainInterval is how often a Watch looks whether the instance is draining.
+	drainInterval = 250 * time.Millisecond
 	// maxWatches is how many Watches a server has at a time.
 	maxWatches = 1024
 )
@@ -144,10 +146,18 @@ func (g *grpcCall) watch(ctx context.Context, v *verdicts) {
 		g.end(c, "the request is not a HealthCheckRequest that can be read", 400)
 		return
 	}
-	ticker := time.NewTicker(v.watchInterval)
+	tick := min(v.watchInterval, drainInterval)
+	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
+	var asked time.Time
+	draining := false
 	for last := byte(0); ; {
-		status := servingOf(ctx, v, group)
+		status := last
+		// Draining is told soon even where to ask for the verdict costs more.
+		if now := v.answerer.Draining(); now != draining || time.Since(asked) >= v.watchInterval-tick/2 {
+			draining, asked = now, time.Now()
+			status = servingOf(ctx, v, group)
+		}
 		if status != last && ctx.Err() == nil {
 			if g.send(status) != nil {
 				return

@@ -103,6 +103,21 @@ func TestGRPCWatch(t *testing.T) {
 	}
 }
 
+// TestGRPCWatchTellsOfDraining soon, also where it asks for the verdict rarely.
+func TestGRPCWatchTellsOfDraining(t *testing.T) {
+	a := newChanging(conditions[0])
+	r := start(t, server.Verdicts(a, server.VerdictOptions{WatchInterval: time.Hour}), server.Options{})
+	ready, err := healthClient(t, r, false).Watch(t.Context(), &health.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkNext(t, ready, health.HealthCheckResponse_SERVING)
+	a.now.Store(&conditions[3])
+	checkNext(t, ready, health.HealthCheckResponse_NOT_SERVING)
+	a.now.Store(&conditions[0])
+	checkNext(t, ready, health.HealthCheckResponse_SERVING)
+}
+
 func checkNext(t *testing.T, stream health.Health_WatchClient, want health.HealthCheckResponse_ServingStatus) {
 	t.Helper()
 	answer, err := stream.Recv()

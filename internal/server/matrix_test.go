@@ -59,6 +59,13 @@ func (a *changing) Answer(_ context.Context, group string) (verdict.Outcome, boo
 	return a.now.Load().outcome, group != "nosuch"
 }
 
+func (a *changing) AnswerUndrained(ctx context.Context, group string) (verdict.Outcome, bool) {
+	if a.Draining() {
+		return verdict.Pass, group != "nosuch"
+	}
+	return a.Answer(ctx, group)
+}
+
 func (a *changing) Draining() bool { return a.now.Load().draining }
 
 // TestMatrix plays every probe of every balancer at an instance in every

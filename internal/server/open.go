@@ -17,7 +17,7 @@ const (
 	preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 )
 
-var badProxy = refusal{DropProxy, NewResponse(400, plainText, "bad request")}
+var badProxy = refusal{DropProxy, NewResponse(400, plainText, "bad request", noStore)}
 
 // open finds out, from its first bytes, what is spoken on the connection: after
 // a PROXY protocol header, which may be there, and inside TLS, which may be too,

@@ -55,6 +55,10 @@ type passes struct{}
 
 func (passes) Draining() bool { return false }
 
+func (passes) AnswerUndrained(context.Context, string) (verdict.Outcome, bool) {
+	return verdict.Pass, true
+}
+
 func (passes) Answer(context.Context, string) (verdict.Outcome, bool) { return verdict.Pass, true }
 
 // TestAnAnswerAllocatesNothing, from the bytes of the request to those of the

@@ -95,12 +95,12 @@ const plainText = "text/plain; charset=utf-8"
 
 var (
 	refusals = [...]refusal{
-		faultMalformed: {DropMalformed, NewResponse(400, plainText, "bad request")},
-		faultVersion:   {DropVersion, NewResponse(505, plainText, "HTTP version not supported")},
+		faultMalformed: {DropMalformed, NewResponse(400, plainText, "bad request", noStore)},
+		faultVersion:   {DropVersion, NewResponse(505, plainText, "HTTP version not supported", noStore)},
 	}
-	tooSlow  = refusal{DropHeadTimeout, NewResponse(408, plainText, "request timeout")}
-	tooLarge = refusal{DropTooLarge, NewResponse(431, plainText, "request header fields too large")}
-	failed   = NewResponse(500, plainText, "internal server error")
+	tooSlow  = refusal{DropHeadTimeout, NewResponse(408, plainText, "request timeout", noStore)}
+	tooLarge = refusal{DropTooLarge, NewResponse(431, plainText, "request header fields too large", noStore)}
+	failed   = NewResponse(500, plainText, "internal server error", noStore)
 )
 
 // lastWait is how long a handler may take to notice that it was given up.

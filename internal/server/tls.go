@@ -2,9 +2,11 @@ package server
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -64,13 +66,26 @@ func NewTLS(certFile, keyFile, clientCAFile string, log *slog.Logger) (*tls.Conf
 	s.current.Store(config)
 	// The outer one is what session tickets belong to, whatever is reloaded.
 	outer := config.Clone()
-	if len(s.files) > 0 {
-		outer.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	outer.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if len(s.files) > 0 {
 			s.refresh(hello.Context())
-			return s.current.Load(), nil
 		}
+		return withoutALPN(s.current.Load(), hello), nil
 	}
 	return outer, nil
+}
+
+// withoutALPN returns the configuration for a client that offers only protocols
+// that are not spoken here, such as http/1.0. Without ALPN it is answered in
+// HTTP/1.x all the same; RFC 7301, section 3.2, would have the handshake fail.
+func withoutALPN(config *tls.Config, hello *tls.ClientHelloInfo) *tls.Config {
+	known := func(offered string) bool { return slices.Contains(config.NextProtos, offered) }
+	if len(hello.SupportedProtos) == 0 || slices.ContainsFunc(hello.SupportedProtos, known) {
+		return config
+	}
+	config = config.Clone()
+	config.NextProtos = nil
+	return config
 }
 
 // secrets are what TLS takes from files.
@@ -157,8 +172,7 @@ func sameFile(a, b os.FileInfo) bool {
 func (s *secrets) load() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	if s.certFile == "" {
-		made := sync.OnceValues(selfSigned)
-		config.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return made() }
+		config.GetCertificate = madeCertificates()
 	} else {
 		pair, err := loadPair(s.certFile, s.keyFile)
 		if err != nil {
@@ -210,12 +224,38 @@ func readPEM(name string) ([]byte, error) {
 	return os.ReadFile(name)
 }
 
-// selfSigned makes a certificate for those who verify none.
-func selfSigned() (*tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
+// madeCertificates returns a function that makes a certificate when it is first
+// needed; another one for the rare client that knows RSA only, as its key takes
+// a tenth of a second.
+func madeCertificates() func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	usual := sync.OnceValues(func() (*tls.Certificate, error) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return nil, err
+		}
+		return selfSigned(key)
+	})
+	old := sync.OnceValues(func() (*tls.Certificate, error) {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			return nil, err
+		}
+		return selfSigned(key)
+	})
+	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		made, err := usual()
+		if err != nil || hello.SupportsCertificate(made) == nil {
+			return made, err
+		}
+		if rsa, err := old(); err == nil && hello.SupportsCertificate(rsa) == nil {
+			return rsa, nil
+		}
+		return made, nil // the handshake says what does not fit
 	}
+}
+
+// selfSigned makes a certificate for those who verify none.
+func selfSigned(key crypto.Signer) (*tls.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
 		return nil, err

@@ -264,6 +264,10 @@ func TestOpenSSL(t *testing.T) {
 		{"-tls1_3 -alpn h2", "ALPN protocol: h2"},
 		{"-tls1_2 -alpn http/1.1", "ALPN protocol: http/1.1"},
 		{"-tls1_2 -noservername", "No ALPN negotiated"},
+		{"-alpn http/1.0", "No ALPN negotiated"},
+		{"-tls1_2 -cipher ECDHE-RSA-AES128-GCM-SHA256", "Server public key is 2048 bit"},
+		{"-tls1_3 -sigalgs RSA-PSS+SHA256", "Server public key is 2048 bit"},
+		{"-tls1_3", "Server public key is 256 bit"},
 	} {
 		cmd := exec.CommandContext(t.Context(), openssl, append([]string{"s_client", "-connect", r.address.String(), "-ign_eof"}, strings.Fields(tt.args)...)...)
 		cmd.Stdin = strings.NewReader("GET / HTTP/1.0\r\n\r\n")

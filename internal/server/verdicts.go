@@ -18,6 +18,8 @@ type Answerer interface {
 	// checks run on demand: then it waits for them, and returns soon after ctx
 	// ends.
 	Answer(ctx context.Context, group string) (outcome verdict.Outcome, ok bool)
+	// AnswerUndrained is Answer as if the instance were not draining.
+	AnswerUndrained(ctx context.Context, group string) (outcome verdict.Outcome, ok bool)
 	// Draining reports whether the instance is being taken out of traffic. It
 	// reads memory only.
 	Draining() bool
@@ -53,7 +55,9 @@ const healthJSON = "application/health+json"
 // Paths are compared as they were sent: in lower case, not decoded, and with
 // their dots. A pass is 200, a failing verdict FailStatus and a degraded one
 // DegradedStatus, or what the query says with degraded=STATUS; a STATUS that
-// can't be one is passed over, and so is the rest of the query. The body is
+// can't be one is passed over, and so is the rest of the query – but for
+// draining=ok, which asks for the verdict as if the instance were not draining:
+// for a health check beside an agent that tells of draining. The body is
 // exactly ok, degraded or fail, without a line end, since a checker may compare
 // it; or, if the client accepts application/json or application/health+json at
 // least as gladly as plain text, {"status":"pass"}, warn or fail. There are no
@@ -108,7 +112,11 @@ const minStatus, maxStatus = 200, 599
 // Respond implements Handler.
 func (v *verdicts) Respond(ctx context.Context, r *Request) *Response {
 	group, named := groupOf(r.Path)
-	outcome, ok := v.answerer.Answer(ctx, group)
+	answer := v.answerer.Answer
+	if len(r.Query) > 0 && string(parameter(r.Query, "draining")) == "ok" {
+		answer = v.answerer.AnswerUndrained
+	}
+	outcome, ok := answer(ctx, group)
 	if !ok && named {
 		return v.unknown
 	}
@@ -130,12 +138,7 @@ func (v *verdicts) Respond(ctx context.Context, r *Request) *Response {
 
 // degradedAs returns the degraded answer, with the status that the query wants.
 func (v *verdicts) degradedAs(query []byte) *face {
-	status := 0
-	for param := range bytes.SplitSeq(query, []byte("&")) {
-		if value, ok := bytes.CutPrefix(param, []byte("degraded=")); ok {
-			status = statusOf(value)
-		}
-	}
+	status := statusOf(parameter(query, "degraded"))
 	if status == 0 {
 		return v.degraded
 	}
@@ -146,6 +149,16 @@ func (v *verdicts) degradedAs(query []byte) *face {
 		slot.Store(f)
 	}
 	return f
+}
+
+// parameter returns the last value of a parameter of a query; nil without one.
+func parameter(query []byte, name string) (value []byte) {
+	for param := range bytes.SplitSeq(query, []byte("&")) {
+		if rest, ok := bytes.CutPrefix(param, []byte(name)); ok && len(rest) > 0 && rest[0] == '=' {
+			value = rest[1:]
+		}
+	}
+	return value
 }
 
 // statusOf returns the status that text names, or 0 if a verdict can't have it.

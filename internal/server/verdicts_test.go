@@ -22,6 +22,10 @@ func (g groups) Answer(_ context.Context, group string) (verdict.Outcome, bool) 
 	return outcome, ok
 }
 
+func (g groups) AnswerUndrained(ctx context.Context, group string) (verdict.Outcome, bool) {
+	return g.Answer(ctx, group)
+}
+
 func (groups) Draining() bool { return false }
 
 // respond renders what the handler says to a GET of path, as a client sees it.
@@ -86,7 +90,29 @@ func (f answerFunc) Answer(ctx context.Context, group string) (verdict.Outcome, 
 	return f(ctx, group)
 }
 
+func (f answerFunc) AnswerUndrained(ctx context.Context, group string) (verdict.Outcome, bool) {
+	return f(ctx, group)
+}
+
 func (answerFunc) Draining() bool { return false }
+
+// Beside an agent that tells of draining, a health check tells of health alone.
+func TestVerdictsAsIfNotDraining(t *testing.T) {
+	a := newChanging(condition{"draining", verdict.Fail, true, false})
+	h := server.Verdicts(a, server.VerdictOptions{})
+	for path, want := range map[string]int{
+		"/readyz": 503, "/readyz?draining=ok": 200, "/?x=1&draining=ok": 200, "/readyz?draining=": 503,
+		"/readyz?draining": 503, "/readyz?draining=no": 503, "/readyz?undraining=ok": 503, "/group/nosuch?draining=ok": 404,
+	} {
+		if r, _ := respond(t, h, path, ""); r.StatusCode != want {
+			t.Errorf("%s: got %d, want %d", path, r.StatusCode, want)
+		}
+	}
+	a.now.Store(&condition{"fail", verdict.Fail, false, false})
+	if r, _ := respond(t, h, "/readyz?draining=ok", ""); r.StatusCode != 503 {
+		t.Errorf("failing: got %d, want 503", r.StatusCode)
+	}
+}
 
 func TestVerdictsOutcomes(t *testing.T) {
 	const text, json = "text/plain; charset=utf-8", "application/health+json"
