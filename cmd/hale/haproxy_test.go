@@ -170,6 +170,11 @@ func TestHAProxyAgentCheck(t *testing.T) {
 	if response.StatusCode != 200 {
 		t.Errorf("a session that persists gets %s", response.Status)
 	}
+	// One that fails besides loses its sessions, until it is mended.
+	s.remove(t, "work")
+	waitLogged(t, proxy, "DOWN while it drains", is(proxy, "web1", "status", "DOWN*", "check_status", "L7STS"))
+	s.put(t, "work")
+	waitLogged(t, proxy, "DRAIN again", is(proxy, "web1", "status", "DRAIN*", "check_status", "L7OK"))
 	hale.end(t)
 	waitLogged(t, proxy, "DOWN", is(proxy, "web1", "status", "DOWN", "check_status", "L4CON"))
 
@@ -208,15 +213,28 @@ func TestHAProxyAgentHasItsWay(t *testing.T) {
 	order("set server web/web1 state drain")
 	s.put(t, "work")
 	waitLogged(t, proxy, "hale to pass", answered("http://"+s.public, "200", "ok"))
-	if err := is(proxy, "web1", "status", "DRAIN")(); err != nil {
-		t.Error(err)
-	}
+	// The health check has seen the failure too; several good answers later what
+	// was ordered is still in force.
+	waitLogged(t, proxy, "what was ordered", is(proxy, "web1", "status", "DRAIN", "check_status", "L7OK"))
 	order("enable agent web/web1")
 	waitLogged(t, proxy, "the agent to undo drain", in)
 
 	s.remove(t, "spare")
 	waitLogged(t, proxy, "half of 1", is(proxy, "web1", "weight", "0"))
 	waitLogged(t, proxy, "no traffic", answered("http://"+proxy.Addr, "503", ""))
+}
+
+// TestHAProxyWithoutItsAgent: when HAProxy can't reach the agent, an instance that
+// fails is DOWN all the same, and one that is mended is in again.
+func TestHAProxyWithoutItsAgent(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.start(t, "--config", documentedHale(t, s), "--drain-delay", "0s")
+	nobody := portOf(loopback(servertest.FreePort(t)))
+	proxy := servertest.HAProxy(t, documentedProxy(t, s, "agent-port "+portOf(s.agent), "agent-port "+nobody))
+	in := is(proxy, "web1", "status", "UP", "check_status", "L7OK", "agent_status", "L4CON")
+	s.outAndIn(t, proxy, in, is(proxy, "web1", "status", "DOWN", "check_status", "L7STS", "agent_status", "L4CON"))
+	waitLogged(t, proxy, "traffic", answered("http://"+proxy.Addr, "200", "the app"))
 }
 
 // TestHAProxyHealthChecks: the real HAProxy's health checks, in each form in

@@ -8,15 +8,19 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"hale/internal/check"
 	"hale/internal/config"
+	"hale/internal/kinds"
 	"hale/internal/ownip"
 	snippets "hale/internal/snippet"
 )
@@ -59,7 +63,7 @@ check of this host. Flags say what the configuration does not, and win.
 	flags.SortFlags = false
 	flags.StringVar(&file, "config", "", "hale's configuration `FILE` (default "+defaultConfig+" if it exists)")
 	flags.StringVar(&given.Listen, "listen", "", "`ADDRESS` of hale's public listener (default the configuration's)")
-	flags.StringVar(&given.AgentCheck, "agent-check", "", "`ADDRESS` of hale's agent-check (default the configuration's)")
+	flags.StringVar(&given.AgentCheck, "agent-check", "", "`ADDRESS` of hale's agent-check, or off (default the configuration's)")
 	flags.StringVar(&given.App, "app", "", "`ADDRESS` of the application on this host (default the first http check's, else 127.0.0.1:8000)")
 	flags.StringVar(&given.AppPath, "app-path", "", "`PATH` of the application's health page (default that check's, else /health_check)")
 	flags.StringVar(&given.Path, "path", "", "`PATH` that the balancer asks for (default the application's unless that is /, else /health_check)")
@@ -97,41 +101,32 @@ func snippetNamed(args []string) (snippets.Snippet, error) {
 // snippetSetup takes what is given, of the rest what the configuration says, and
 // of the rest of that the defaults.
 func snippetSetup(ctx context.Context, file string, given snippets.Setup, flags *pflag.FlagSet) (snippets.Setup, error) {
-	// A snippet may be printed anywhere, so nobody is asked for an address; the
-	// application is on this host.
-	own := config.OwnIP{Sources: ownip.Sources(), Find: func(string) (string, string, error) { return "127.0.0.1", "", nil }}
-	c, _, err := loadConfig(file, nil, nil, own)
+	c, err := loadForSnippet(file)
 	if err != nil {
 		return given, err
 	}
-	setup := snippets.Defaults()
-	setup.Listen, setup.Degraded, setup.Stop = c.Listen, c.DegradedStatus, c.DrainDelay+c.Grace
-	if c.AgentCheck != "off" {
-		setup.AgentCheck = c.AgentCheck
-	}
+	setup := configuredSetup(c)
 	if file != "" {
 		if setup.Config, err = filepath.Abs(file); err != nil {
 			return given, &exitError{exitFail, err}
 		}
 	}
-	if address, path, ok := applicationIn(c.Checks); ok {
-		setup.App, setup.AppPath = address, path
-		if path != "/" {
-			setup.Path = path
-		}
-	}
 	if a, err := ownip.Find(ctx, ownip.Options{Source: ownip.Route}); err == nil {
 		setup.Instance = a.Addr.String()
 	}
-	if given.AppPath != "" && given.AppPath != "/" {
+	if asPath(given.AppPath) {
 		setup.Path = given.AppPath
 	}
 	flags.Visit(func(f *pflag.Flag) {
+		setup.FromConfig = slices.DeleteFunc(setup.FromConfig, func(name string) bool { return name == f.Name })
 		switch f.Name {
 		case "listen":
 			setup.Listen = given.Listen
 		case "agent-check":
 			setup.AgentCheck = given.AgentCheck
+			if given.AgentCheck == "off" {
+				setup.AgentCheck = ""
+			}
 		case "app":
 			setup.App = given.App
 		case "app-path":
@@ -147,12 +142,84 @@ func snippetSetup(ctx context.Context, file string, given snippets.Setup, flags 
 	return setup, nil
 }
 
+// configuredSetup is what a configuration says.
+func configuredSetup(c *config.Config) snippets.Setup {
+	setup := snippets.Defaults()
+	setup.FromConfig = []string{"listen", "agent-check"}
+	setup.Listen, setup.Admin = c.Listen, c.Admin
+	setup.FailStatus, setup.Degraded = c.FailStatus, c.DegradedStatus
+	setup.DrainDelay, setup.Grace = c.DrainDelay, c.Grace
+	if c.AgentCheck != "off" {
+		setup.AgentCheck = c.AgentCheck
+	}
+	if c.OnDemand {
+		setup.OnDemand = true
+		// An answer takes as long as the slowest check and a little. Checks that
+		// are found, and a sidecar's, have the default's timeout.
+		slowest := max(check.DefaultPolicy().Timeout, c.Policy.Timeout)
+		for _, one := range c.Checks {
+			if one.In(check.GroupReady) {
+				slowest = max(slowest, one.Policy.Timeout)
+			}
+		}
+		setup.Wait = slowest + time.Second
+	}
+	if address, path, ok := applicationIn(c.Checks); ok {
+		setup.App, setup.AppPath = address, path
+		if asPath(path) {
+			setup.Path = path
+		}
+	}
+	return setup
+}
+
+// asPath reports whether the application's path can be what the balancer asks.
+func asPath(path string) bool {
+	setup := snippets.Defaults()
+	setup.Path = path
+	return setup.Validate() == nil
+}
+
+// unset stands for what a ${env:NAME} does where it is not set. It is no number,
+// so that no setting which a snippet holds can be made of it.
+const unset = "not-set-for-hale-snippet"
+
+// loadForSnippet reads the configuration. A snippet may be printed anywhere, so
+// nobody is asked for an address, and variables of the environment, passwords
+// above all, may be missing where nothing in a snippet is made of them.
+func loadForSnippet(file string) (*config.Config, error) {
+	own := config.OwnIP{Sources: ownip.Sources(), Find: func(string) (string, string, error) { return "127.0.0.1", "", nil }}
+	c, _, err := loadConfig(file, nil, nil, own)
+	if err == nil {
+		return c, nil
+	}
+	registry, registryErr := check.NewRegistry(check.Env{}, kinds.All()...)
+	if registryErr != nil {
+		return nil, err
+	}
+	c, lenientErr := config.Load(config.Sources{
+		File: file, DefaultFile: defaultConfig, Methods: methodFaults(registry), OwnIP: own, Getenv: getenvOrUnset,
+	}, registry)
+	if lenientErr != nil || strings.Contains(c.Listen+c.AgentCheck+c.Admin, unset) {
+		return nil, err
+	}
+	return c, nil
+}
+
+func getenvOrUnset(name string) (string, bool) {
+	value, ok := os.LookupEnv(name)
+	if !ok && name != config.EnvChecks {
+		return unset, true
+	}
+	return value, ok
+}
+
 // applicationIn returns where the first http check of this host asks, if that is
 // plain enough for a snippet.
 func applicationIn(checks []*check.Check) (address, path string, ok bool) {
 	for _, c := range checks {
 		u, err := url.Parse(c.Target)
-		if err != nil || c.Kind != "http" || u.RawQuery != "" {
+		if err != nil || c.Kind != "http" || u.RawQuery != "" || strings.Contains(c.Target, unset) {
 			continue
 		}
 		host, port := u.Hostname(), u.Port()

@@ -168,27 +168,29 @@ func hijack(w http.ResponseWriter, text string) {
 
 // systemd-analyze takes the unit without a warning.
 func TestSystemd(t *testing.T) {
-	program := servertest.Program(t, "systemd-analyze", "systemd")
-	dir := t.TempDir()
-	unit := strings.ReplaceAll(text(t, "systemd", nil), "/usr/local/bin/hale", os.Args[0])
-	file := filepath.Join(dir, "hale.service")
-	verify := func(text string) string {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.CommandContext(t.Context(), program, "verify", "--man=no", "--recursive-errors=no", file)
-		out, err := cmd.CombinedOutput()
-		if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed {
-			t.Fatal(err)
-		}
-		return fmt.Sprint(err, " ", string(out))
-	}
-	if got := verify(unit); got != "<nil> " {
+	unit := text(t, "systemd", nil)
+	if got := verified(t, unit); got != "<nil> " {
 		t.Errorf("systemd-analyze verify: %s", got)
 	}
-	if got := verify(strings.Replace(unit, "RestartSec=", "RestrtSec=", 1)); !strings.Contains(got, "RestrtSec") {
+	if got := verified(t, strings.Replace(unit, "RestartSec=", "RestrtSec=", 1)); !strings.Contains(got, "RestrtSec") {
 		t.Errorf("systemd-analyze does not see a mistake: %s", got)
 	}
+}
+
+// verified is what systemd-analyze says of a unit.
+func verified(t *testing.T, unit string) string {
+	t.Helper()
+	program := servertest.Program(t, "systemd-analyze", "systemd")
+	file := filepath.Join(t.TempDir(), "hale.service")
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(unit, "/usr/local/bin/hale", os.Args[0])), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), program, "verify", "--man=no", "--recursive-errors=no", file)
+	out, err := cmd.CombinedOutput()
+	if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(err, " ", string(out))
 }
 
 // The commands of containers are what hale-probe understands: they tell a good

@@ -1,6 +1,7 @@
 package snippet_test
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -29,17 +30,19 @@ func on(t *testing.T, address string, handler http.HandlerFunc) *httptest.Server
 	return s
 }
 
-// A verdict answers as hale's public listener does: ready or not.
-type verdict struct{ failing atomic.Bool }
+// A verdict answers as hale's public listener does: ready or not; draining, which
+// its agent-check tells too, or not.
+type verdict struct {
+	failing, draining atomic.Bool
+	status            atomic.Int64 // of a fail, 503 unless set
+}
 
 func (v *verdict) answer(w http.ResponseWriter, r *http.Request) {
 	switch {
-	case r.URL.Path == "/livez":
-		fmt.Fprintln(w, "ok")
-	case r.URL.Path != "/readyz":
+	case r.URL.Path != "/readyz" || r.URL.RawQuery != "" && r.URL.RawQuery != "draining=ok":
 		http.Error(w, r.URL.Path, http.StatusTeapot)
-	case v.failing.Load():
-		http.Error(w, "fail", http.StatusServiceUnavailable)
+	case v.failing.Load() || v.draining.Load() && r.URL.RawQuery == "":
+		http.Error(w, "fail", cmp.Or(int(v.status.Load()), http.StatusServiceUnavailable))
 	default:
 		fmt.Fprintln(w, "ok")
 	}
@@ -89,7 +92,7 @@ func TestNginx(t *testing.T) {
 	}
 	var hale verdict
 	agent := on(t, "127.0.0.1:5000", hale.answer)
-	server := servertest.NginxHTTP(t, "server { listen 127.0.0.1:$PORT; return 200; }\n"+text(t, "nginx", nil))
+	server := servertest.NginxHTTP(t, "server { listen 127.0.0.1:$PORT; return 200; }\n"+text(t, "nginx", status(429, 207)))
 	servertest.Run(t, servertest.Program(t, "nginx", "nginx-light"), "-t", "-p", server.Dir, "-e", "stderr", "-c", filepath.Join(server.Dir, "nginx.conf"))
 	healthPath(t, &hale)
 	expect(t, "http://[::1]/health_check", 200, "ok")
@@ -103,6 +106,10 @@ func TestNginx(t *testing.T) {
 	hale.failing.Store(true)
 	expect(t, local+"readyz/", 200, "text/plain degraded\n")
 	expect(t, local, 200, "ok\n")
+	// Its status is one that nginx would pass on if the snippet did not know it.
+	hale.status.Store(429)
+	expect(t, local+"readyz/", 200, "text/plain degraded\n")
+	expect(t, own+"/health_check", 429, "fail")
 	agent.Close()
 	expect(t, local+"readyz/", 200, "text/plain degraded\n")
 	expect(t, own+"/_healthz/readyz/", 403, "")
@@ -163,11 +170,23 @@ func TestHAProxy(t *testing.T) {
 	asked.Stop()
 	told := started(agent)
 	for _, bad := range []string{"ready down #not healthy\n", "drain\n"} {
+		hale.draining.Store(bad == "drain\n")
 		line.Store(bad)
 		becomes(t, told.Addr, 503)
+		hale.draining.Store(false)
 		line.Store("ready up\n")
 		becomes(t, told.Addr, 200)
 	}
+	told.Stop()
+	// With an agent that can't be reached it is the health check that counts.
+	deaf := started("0.0.0.0:5003")
+	hale.failing.Store(true)
+	becomes(t, deaf.Addr, 503)
+	hale.failing.Store(false)
+	becomes(t, deaf.Addr, 200)
+	// That leaves draining out: to tell it is the agent's.
+	hale.draining.Store(true)
+	expect(t, "http://"+deaf.Addr+"/", 200, "the site")
 }
 
 // listen takes connections until the test ends, and returns the address.

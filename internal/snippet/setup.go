@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,46 +32,75 @@ type Setup struct {
 	Instance string
 	// Config is the absolute path of hale's configuration file.
 	Config string
-	// Degraded is the status of a degraded verdict, from 200 to 599.
-	Degraded int
-	// Stop is how long hale may take to end: its drain delay and grace.
-	Stop time.Duration
+	// Admin is hale's admin listener: HOST:PORT, unix:/PATH, or off.
+	Admin string
+	// FailStatus is the status of a failing verdict, from 400 to 599, and
+	// Degraded that of a degraded one, from 200 to 599.
+	FailStatus, Degraded int
+	// DrainDelay and Grace are how long hale may take to end, one after the other.
+	DrainDelay, Grace time.Duration
+	// OnDemand is true when hale runs its checks when it is asked.
+	OnDemand bool
+	// Wait is how long hale's answer may take.
+	Wait time.Duration
+	// FromConfig are the names of the flags whose values come from hale's
+	// configuration instead: a fault is told of that.
+	FromConfig []string
 }
 
 // Defaults is the setup of which nothing is known.
 func Defaults() Setup {
 	return Setup{
 		Listen: ":5000", App: "127.0.0.1:8000", AppPath: "/health_check", Path: "/health_check", ServerName: "example.org",
-		Instance: "10.0.0.10", Config: "/etc/hale/hale.yaml", Degraded: 200, Stop: 10 * time.Second,
+		Instance: "10.0.0.10", Config: "/etc/hale/hale.yaml", Admin: "127.0.0.1:5001",
+		FailStatus: 503, Degraded: 200, Grace: 10 * time.Second, Wait: 2 * time.Second,
 	}
 }
 
 // Validate returns every fault of the setup, each beginning with the name of
-// the flag that gives it. What it accepts holds no character that means anything
-// to a shell, a template, or a configuration: letters, digits and . - _ ~ / :
-// and the brackets of an IPv6 address.
+// the flag that gives it, or with what of the configuration. What it accepts
+// holds no character that means anything to a shell, a template, or a
+// configuration: letters, digits and . - _ ~ / : and the brackets of an IPv6
+// address. Admin is not part of this: no snippet holds it unless it is as plain.
 func (s Setup) Validate() error {
 	var faults []error
 	add := func(flag, value, want string, ok bool) {
-		if !ok {
+		switch key := strings.ReplaceAll(flag, "-", "_"); {
+		case ok:
+		case slices.Contains(s.FromConfig, flag):
+			faults = append(faults, fmt.Errorf("the configuration's %s: %s is %s, or give --%s", key, quoted(value), want, flag))
+		default:
 			faults = append(faults, fmt.Errorf("--%s: %s is %s", flag, quoted(value), want))
 		}
 	}
-	const address = "not HOST:PORT, where HOST is a name or an IP address; write 127.0.0.1:8000, say"
-	add("listen", s.Listen, address, isAddress(s.Listen, true))
-	add("agent-check", s.AgentCheck, address, s.AgentCheck == "" || isAddress(s.AgentCheck, true))
-	add("app", s.App, address, isAddress(s.App, false))
+	const address = "not HOST:PORT, where HOST is a name or an IP address and PORT from 1 to 65535; write "
+	add("listen", s.Listen, address+":5000, say", isAddress(s.Listen, true))
+	add("agent-check", s.AgentCheck, address+":5002, say", s.AgentCheck == "" || isAddress(s.AgentCheck, true))
+	add("app", s.App, address+"127.0.0.1:8000, say", isAddress(s.App, false))
 	const path = "not a path of letters, digits and . _ ~ - after a /; write /health_check, say"
 	add("app-path", s.AppPath, path, isPath(s.AppPath))
-	if s.Path == "/" {
+	switch s.Path {
+	case "/":
 		add("path", s.Path, "the site's own page; give the balancer one of its own, such as /health_check", false)
-	} else {
+	case "/_healthz/", "/_healthz/livez/", "/_healthz/readyz/":
+		add("path", s.Path, "what nginx answers for itself in its snippet; give the balancer a path of its own, such as /health_check", false)
+	default:
 		add("path", s.Path, path, isPath(s.Path))
 	}
 	add("server-name", s.ServerName, "not a host's name; write example.org, say", isName(s.ServerName))
 	add("instance", s.Instance, "not an IP address; write 10.0.0.10, say", isInstance(s.Instance))
 	add("config", s.Config, "not an absolute path of letters, digits and . _ ~ -; write /etc/hale/hale.yaml, say", isPath(s.Config))
-	add("degraded", strconv.Itoa(s.Degraded), "not a status from 200 to 599", s.Degraded >= 200 && s.Degraded <= 599)
+	return errors.Join(append(faults, s.validStatuses())...)
+}
+
+func (s Setup) validStatuses() error {
+	var faults []error
+	if s.FailStatus < 400 || s.FailStatus > 599 {
+		faults = append(faults, fmt.Errorf("the configuration's fail_status: %d is not a status from 400 to 599", s.FailStatus))
+	}
+	if s.Degraded < 200 || s.Degraded > 599 {
+		faults = append(faults, fmt.Errorf("the configuration's degraded_status: %d is not a status from 200 to 599", s.Degraded))
+	}
 	return errors.Join(faults...)
 }
 
@@ -104,43 +134,4 @@ func isName(text string) bool {
 
 func isPath(text string) bool {
 	return len(text) <= 200 && !strings.Contains(text, "//") && regexp.MustCompile(`\A/[A-Za-z0-9._~/-]*\z`).MatchString(text)
-}
-
-// fields are what the templates know.
-type fields struct {
-	Setup
-	// Local is where this host's other programs reach hale.
-	Local string
-	// Port and AgentPort are the numbers in Listen and AgentCheck, and AppPort
-	// that in App; AgentPort is "" without an agent-check.
-	Port, AgentPort, AppPort string
-	// Seen is the application as the balancer reaches it.
-	Seen string
-	// Pattern is the path as a regular expression.
-	Pattern string
-	// Good are the statuses that mean traffic: 200, and that of a degraded
-	// verdict.
-	Good string
-	// StopSeconds is when a supervisor may lose patience with hale's end.
-	StopSeconds int
-}
-
-func (s Setup) fields() fields {
-	f := fields{Setup: s, Good: "200", StopSeconds: int(s.Stop/time.Second) + 5}
-	var host string
-	host, f.Port, _ = net.SplitHostPort(s.Listen)
-	if addr, err := netip.ParseAddr(host); host == "" || err == nil && addr.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	f.Local = net.JoinHostPort(host, f.Port)
-	if s.AgentCheck != "" {
-		_, f.AgentPort, _ = net.SplitHostPort(s.AgentCheck)
-	}
-	_, f.AppPort, _ = net.SplitHostPort(s.App)
-	f.Seen = net.JoinHostPort(s.Instance, f.AppPort)
-	f.Pattern = regexp.QuoteMeta(s.Path)
-	if s.Degraded != 200 {
-		f.Good += "," + strconv.Itoa(s.Degraded)
-	}
-	return f
 }

@@ -42,6 +42,9 @@ func TestEverySnippet(t *testing.T) {
 			t.Errorf("%s:\n%s", s.Name, got)
 		}
 		for line := range strings.Lines(got) {
+			if comment := strings.HasPrefix(strings.TrimSpace(line), "#"); comment && len(line) > 110 {
+				t.Errorf("%s: a comment of %d bytes: %s", s.Name, len(line), line)
+			}
 			if strings.TrimRight(line, " \t\n") != strings.TrimRight(line, "\n") {
 				t.Errorf("%s: blanks at the end of %q", s.Name, line)
 			}
@@ -138,7 +141,7 @@ func TestRefuses(t *testing.T) {
 	}
 	setup := snippet.Defaults()
 	setup.Path, setup.App = "/", "nowhere"
-	if got, want := setup.Validate().Error(), `--app: "nowhere" is not HOST:PORT, where HOST is a name or an IP address; write 127.0.0.1:8000, say
+	if got, want := setup.Validate().Error(), `--app: "nowhere" is not HOST:PORT, where HOST is a name or an IP address and PORT from 1 to 65535; write 127.0.0.1:8000, say
 --path: "/" is the site's own page; give the balancer one of its own, such as /health_check`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
