@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net"
+	"os/signal"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"hale/internal/capture"
+	"hale/internal/oneshot"
 	"hale/internal/server"
 )
 
@@ -72,59 +77,74 @@ func (c *captureCommand) validate() error {
 	return errors.Join(wrong...)
 }
 
-func (c *captureCommand) run(ctx context.Context, s streams) error {
+// open listens. An address that can't be one is a mistake of the command line,
+// and one that can't be had is not.
+func (c *captureCommand) open() (net.Listener, error) {
 	l, err := server.Listen(c.listen)
-	if err != nil {
-		return &exitError{exitFail, err}
+	if err == nil {
+		return l, nil
 	}
+	code := exitFail
+	name, isName := errors.AsType[*net.DNSError](err)
+	if _, ok := errors.AsType[*net.OpError](err); !ok || isName && name.IsNotFound {
+		code = exitUsage
+	}
+	return nil, &exitError{code, fmt.Errorf("--listen: %w", err)}
+}
+
+func (c *captureCommand) run(ctx context.Context, s streams) error {
+	l, err := c.open()
+	if err != nil {
+		return err
+	}
+	// Whatever is blocked after the first signal, a second one ends hale.
+	defer context.AfterFunc(ctx, func() { signal.Reset(oneshot.EndSignals()...) })()
 	if c.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.timeout)
 		defer cancel()
 	}
 	fmt.Fprintf(s.err, "hale: listening on %s, answering %d; Ctrl-C ends\n", l.Addr(), c.options.Code)
-	senders := map[string]int{}
 	summary, err := capture.Run(ctx, l, c.options, func(a *capture.Arrival) error {
-		senders[best(a)]++
 		if c.format == "json" {
 			return a.WriteJSON(s.out)
 		}
 		return a.WriteText(s.out)
 	})
-	if err != nil {
-		return &exitError{exitFail, err}
-	}
-	c.sum(s, summary, senders)
-	if summary.Arrivals == 0 || summary.Arrivals < c.options.Count {
+	c.sum(s, summary, err)
+	if err != nil || summary.Arrivals == 0 || summary.Arrivals < c.options.Count {
 		return &exitError{code: exitFail}
 	}
 	return nil
 }
 
-// best names who most likely sent an arrival, in a word or two.
-func best(a *capture.Arrival) string {
-	if len(a.Who) == 0 {
-		return "not recognised"
-	}
-	name := a.Who[0].Name + " (" + string(a.Who[0].Sure) + ")"
-	if len(a.Who) > 1 && a.Who[1].Sure == a.Who[0].Sure {
-		name = "several possible (" + string(a.Who[0].Sure) + ")"
-	}
-	return name
-}
-
-// sum writes what came altogether, or why nothing may have.
-func (c *captureCommand) sum(s streams, summary capture.Summary, senders map[string]int) {
+// sum writes what came altogether, or why nothing may have, and what went wrong.
+// If standard error takes nothing, as it may be the pipe that is full, it gives
+// up after a second.
+func (c *captureCommand) sum(s streams, summary capture.Summary, failed error) {
+	var b strings.Builder
 	took := summary.Took.Round(100 * time.Millisecond)
-	if summary.Arrivals == 0 {
-		fmt.Fprintf(s.err, "hale: nothing arrived at %s in %v: a firewall or a security group may drop it; the balancer may ask another port or address, or rarely; and a check that breaks off while connecting, such as HAProxy's bare check, is seen by the kernel alone (tcpdump shows it)\n", c.listen, took)
-		return
+	if summary.Arrivals == 0 && failed == nil {
+		fmt.Fprintf(&b, "hale: nothing arrived at %s in %v: a firewall or a security group may drop it; the balancer may ask another port or address, or rarely; and a check that breaks off while connecting, such as HAProxy's bare check, is seen by the kernel alone (tcpdump shows it)\n", c.listen, took)
+	} else {
+		fmt.Fprintf(&b, "hale: %d arrived in %v\n", summary.Arrivals, took)
 	}
-	fmt.Fprintf(s.err, "hale: %d arrived in %v\n", summary.Arrivals, took)
-	for _, name := range slices.Sorted(maps.Keys(senders)) {
-		fmt.Fprintf(s.err, "hale:   %d from %s\n", senders[name], name)
+	for _, name := range slices.Sorted(maps.Keys(summary.Senders)) {
+		fmt.Fprintf(&b, "hale:   %d from %s\n", summary.Senders[name], name)
 	}
 	if summary.Dropped > 0 {
-		fmt.Fprintf(s.err, "hale: %d connections were closed unseen, as %d were open\n", summary.Dropped, capture.MaxConnections)
+		fmt.Fprintf(&b, "hale: %d connections were closed unseen, as %d were open\n", summary.Dropped, capture.MaxConnections)
+	}
+	if failed != nil {
+		fmt.Fprintf(&b, "hale: %v\n", failed)
+	}
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		_, _ = io.WriteString(s.err, b.String())
+	}()
+	select {
+	case <-written:
+	case <-time.After(time.Second):
 	}
 }

@@ -25,6 +25,8 @@ type Sight struct {
 	// Waited is true if it said nothing and held the connection for longer than
 	// a check of the port needs.
 	Waited bool
+	// Ancient is true if it offered nothing newer than SSL 3.0, which ended it.
+	Ancient bool
 	// Method and Path are the request's.
 	Method, Path string
 	// Host is the Host field's value, or :authority; HasHost is false without one.
@@ -84,13 +86,15 @@ type Candidate struct {
 	// Assumed names the facts among the reasons that are not established.
 	Assumed []Fact
 
-	weight int // orders those that are equally sure
+	weight  int  // orders those that are equally sure
+	against bool // something speaks against it
 }
 
 // add adds a reason, which speaks for the candidate if its weight is not
 // negative.
 func (c *Candidate) add(weight int, why string, args ...any) {
 	c.weight += weight
+	c.against = c.against || weight < 0
 	c.Why = append(c.Why, fmt.Sprintf(why, args...))
 }
 
@@ -139,6 +143,9 @@ func (b *Balancer) recognise(s Sight, all []*Balancer) (best Candidate, ok bool)
 		case Command:
 			fits = c.command(&p, s)
 		}
+		if c.against && c.Sure == Certain {
+			c.Sure = Likely
+		}
 		if fits && (!ok || c.Sure.rank() < best.Sure.rank() || c.Sure == best.Sure && c.weight > best.weight) {
 			best, ok = c, true
 		}
@@ -153,6 +160,9 @@ func (c *Candidate) mute(p *Probe, s Sight) bool {
 		c.add(2, "it waited to be told something, as agent-check does, which wants a line such as up")
 	case s.Protocol == TCP && p.Protocol == TCP && !(s.Waited && !s.ProxyLocal):
 		c.add(0, "its TCP check connects, sends nothing and closes")
+	case s.Ancient && p.Protocol == TCP && c.Name == haproxy:
+		c.add(2, "a hello of SSL 3.0 and nothing newer is what its option ssl-hello-chk sends")
+		c.Sure = Likely
 	case s.Protocol == SSL && p.Protocol == SSL:
 		c.add(1, "its TLS check is a handshake and no more")
 	case s.Protocol == SSL && p.Protocol == TCP && c.Balancer.TLS.ClientCertificate:

@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -60,11 +61,60 @@ func (c *Candidate) named(p *Probe, s Sight, all []*Balancer) bool {
 		c.Sure = c.Sure.less()
 	}
 	c.weighHost(p, s)
-	if p.Protocol.HTTP() && slices.Equal(p.Fields, s.Fields) {
+	if s.Method != p.Method && !c.Balancer.Assumes(FactMethod) {
+		c.add(-2, "but the method is %.20s where it uses %s", s.Method, p.Method)
+		c.Sure = c.Sure.less()
+	}
+	c.weighFields(p, s)
+	return true
+}
+
+// weighFields weighs the header fields of a request that was recognised by its
+// name: more or others than it sends speak against it, where it is established
+// what it sends. Those of HTTP/2 are not established to the last one.
+func (c *Candidate) weighFields(p *Probe, s Sight) {
+	if !p.Protocol.HTTP() {
+		return
+	}
+	if slices.Equal(p.Fields, s.Fields) {
 		c.add(2, "its header fields are the same, in the same order")
 		c.assume(FactHeaders)
+		return
 	}
-	return true
+	if c.Balancer.Assumes(FactHeaders) {
+		return
+	}
+	lacks, extra := without(p.Fields, s.Fields), without(s.Fields, p.Fields)
+	if len(lacks) > 0 {
+		c.add(-1, "but it would send %s", listFields(lacks))
+	}
+	if len(extra) > 0 {
+		c.add(-1, "but it does not send %s unless told to", listFields(extra))
+	}
+	if len(lacks)+len(extra) > 0 {
+		c.Sure = c.Sure.less()
+	}
+}
+
+// without returns the fields, but for User-Agent, that are not among others.
+func without(fields, others []Field) []Field {
+	return slices.DeleteFunc(withoutAgent(fields), func(f Field) bool {
+		return slices.ContainsFunc(others, func(o Field) bool { return strings.EqualFold(o.Name, f.Name) && o.Value == f.Value })
+	})
+}
+
+// listFields lists the first of some fields.
+func listFields(fields []Field) string {
+	const most = 4
+	var all []string
+	for i, f := range fields {
+		if i == most {
+			all = append(all, strconv.Itoa(len(fields)-most)+" more")
+			break
+		}
+		all = append(all, fmt.Sprintf("%.40s: %.40s", f.Name, f.Value))
+	}
+	return strings.Join(all, ", ")
 }
 
 // weighHost weighs the Host field of a request that was recognised by its name,

@@ -104,6 +104,18 @@ type Who struct {
 	Explained bool `json:"explained"`
 }
 
+// Sender names who most likely sent it, in a word or two.
+func (a *Arrival) Sender() string {
+	if len(a.Who) == 0 {
+		return "not recognised"
+	}
+	sure := " (" + string(a.Who[0].Sure) + ")"
+	if len(a.Who) > 1 && a.Who[1].Sure == a.Who[0].Sure {
+		return "several possible" + sure
+	}
+	return a.Who[0].Name + sure
+}
+
 // recognise fills in who it was.
 func (a *Arrival) recognise() {
 	s := a.sight()
@@ -119,6 +131,12 @@ func (a *Arrival) recognise() {
 // heldLong is how long a check of the port alone does not keep a connection.
 const heldLong = 500 * time.Millisecond
 
+// holds reports whether it said nothing and held the connection, as who waits to
+// be told something does. After a PROXY header LOCAL that is no agent-check.
+func (a *Arrival) holds() bool {
+	return a.waited >= heldLong && (a.Proxy == nil || !a.Proxy.Local)
+}
+
 // sight is the arrival as the table knows it.
 func (a *Arrival) sight() balancer.Sight {
 	s := balancer.Sight{
@@ -133,6 +151,7 @@ func (a *Arrival) sight() balancer.Sight {
 	}
 	if a.TLS != nil && a.TLS.Failed != "" {
 		s.Protocol = "" // it broke off before it said what it wants
+		s.Ancient = a.TLS.ancient
 	}
 	for _, f := range a.Fields {
 		if name := lower(f.Name); name != "host" && !strings.HasPrefix(name, ":") {

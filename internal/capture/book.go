@@ -41,6 +41,12 @@ func (b *book) enter(a *Arrival) {
 func (a *Arrival) look() uint64 {
 	h := fnv.New64a()
 	fmt.Fprint(h, a.Raw, a.Fields, a.Answer)
+	if a.TLS != nil {
+		fmt.Fprint(h, a.TLS.Failed)
+	}
+	for _, o := range a.Objections {
+		fmt.Fprint(h, o.Causes)
+	}
 	for _, who := range a.Who {
 		fmt.Fprint(h, who.Name, who.Sure)
 	}

@@ -2,8 +2,11 @@ package capture_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -156,5 +159,50 @@ func TestEndsAtOnce(t *testing.T) {
 		if time.Since(begin) > long {
 			t.Fatalf("%d goroutines, before there were %d", runtime.NumGoroutine(), before)
 		}
+	}
+}
+
+// TestBlockedOutput: the context ends it also while what shows arrivals is
+// blocked, and it says that not all was shown.
+func TestBlockedOutput(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	blocked := make(chan struct{})
+	ended := make(chan error, 1)
+	go func() {
+		_, err := capture.Run(ctx, l, capture.Options{Code: 200}, func(*capture.Arrival) error {
+			close(blocked)
+			_, err := w.Write(make([]byte, 1<<20)) // more than any pipe holds unread
+			return err
+		})
+		ended <- err
+	}()
+	for range 3 {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, _ = io.WriteString(c, "GET / HTTP/1.0\r\n\r\n")
+	}
+	<-blocked
+	cancel()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, capture.ErrBlocked) {
+			t.Errorf("got %v, want %v", err, capture.ErrBlocked)
+		}
+	case <-time.After(long / 2):
+		t.Error("it does not end while its output is blocked")
 	}
 }

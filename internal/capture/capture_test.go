@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"hale/internal/balancer"
 	"hale/internal/capture"
@@ -150,6 +152,14 @@ func TestSecrets(t *testing.T) {
 		"Authorization: Basic hunter2\r\n",
 		"GET /?%74oken=hunter2\r\n",
 		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 16\r\n\r\npassword=hunter2",
+		"GET / HTTP/1.1\r\nX-Functions-Key: hunter2\r\nOcp-Apim-Subscription-Key: hunter2 x\r\nX-JWT: hunter2\r\n\r\n",
+		"GET / HTTP/1.1\r\nX-Functions-Key: hunter2x is spaced\r\nAuthorization: hunterhunter2 is no scheme\r\nX-Api-Key: thehunter2 x\r\n\r\n",
+		"GET /?functions-key=hunter2&code=hunter2&state=hunter2 HTTP/1.1\r\n\r\n",
+		"GET /a;token=hunter2/b;c=d?jwt=hunter2?;hunter2#access_token=hunter2 HTTP/1.1\r\n\r\n",
+		"GET /cb?a=b;sessionid=hunter2 HTTP/1.1\r\nReferer: https://sso.example/cb#access_token=hunter2\r\n\r\n",
+		"GET /?next=https%3A%2F%2Fa%2F%3Ftoken%3Dhunter2&to=/b?token=hunter2 HTTP/1.1\r\n\r\n",
+		"GET /?next=https%3A%2F%2Fme%3Ahunter2%40a%2F HTTP/1.1\r\nX-Thing: a=b; sig=hunter2\r\nX-Folded: a\r\n /?key=hunter2\r\n/?key=hunter2\r\n\r\n",
+		"GET http://me:a#hunter2@a/ HTTP/1.1\r\nX-Url: http://me:a/hunter2@a/\r\nX-Other: http://me:a?hunter2@a/\r\n\r\n",
 		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00" + "\x00\x00\x19\x01\x05\x00\x00\x00\x01" + "\x82\x86\x84\x40\x0dauthorization\x07hunter2",
 	} {
 		s.send(t, sent)
@@ -161,6 +171,17 @@ func TestSecrets(t *testing.T) {
 		if got := out.String() + text(t, a); strings.Contains(got, "hunter2") {
 			t.Errorf("%q: the secret is shown:\n%s", sent, got)
 		}
+	}
+}
+
+// TestNoSecrets: what says nothing secret is shown as it came.
+func TestNoSecrets(t *testing.T) {
+	s := start(t, capture.Options{})
+	sent := "GET /a;v=1/b?x=1&y=a%20b;z=2?k=https%3A%2F%2Fa%2F#part HTTP/1.1\r\nHost: a\r\nAccept: text/html;q=0.9, */*\r\nX-Request-Id: 7\r\n" +
+		"Accept-Encoding: gzip\r\nX-Url: https://a/users/@me\r\nCache-Control: max-age=0\r\ntracestate: a=b\r\n\r\n"
+	s.send(t, sent)
+	if a := s.next(t); a.Raw != strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(sent) {
+		t.Errorf("%q is shown as\n%s", sent, a.Raw)
 	}
 }
 
@@ -199,9 +220,73 @@ func TestKeepAlive(t *testing.T) {
 	for i := range 3 {
 		c.Write([]byte("GET /h HTTP/1.1\r\nHost: cluster\r\nUser-Agent: Envoy/HC\r\nContent-Length: 3\r\n\r\nabc"))
 		a := s.next(t)
-		if a.Nth != i+1 || a.Body != 3 || a.Answer != "503 Service Unavailable, Connection: keep-alive" || a.Pace.Seen != i+1 || names(a) != "envoy certain" {
+		if a.Nth != i+1 || a.Body != 3 || a.Answer != "503 Service Unavailable, Connection: keep-alive" || a.Pace.Seen != i+1 || names(a) != "envoy likely" {
 			t.Errorf("request %d: nth %d, body %d, %s, pace %+v, %s", i+1, a.Nth, a.Body, a.Answer, a.Pace, names(a))
 		}
+	}
+}
+
+// TestContinue: who waits to be asked for a body is asked, and nobody else.
+func TestContinue(t *testing.T) {
+	s := start(t, capture.Options{})
+	const go1 = "HTTP/1.1 100 Continue\r\n\r\n"
+	for _, test := range []struct {
+		head, body string
+		asked      bool
+	}{
+		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-Continue\r\n\r\n", "abc", true},
+		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", "abc", false},
+		{"POST / HTTP/1.0\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n", "abc", false},
+		{"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n", "", false},
+		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1073741824\r\nExpect: 100-continue\r\n\r\n", "", false},
+		{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n", "", false},
+	} {
+		c := s.dial(t)
+		_, _ = io.WriteString(c, test.head)
+		if test.asked {
+			got := make([]byte, len(go1))
+			_ = c.SetReadDeadline(time.Now().Add(5 * time.Second)) // the body is waited for 10 s
+			if _, err := io.ReadFull(c, got); err != nil || string(got) != go1 {
+				t.Errorf("%q: asked with %q, %v", test.head, got, err)
+			}
+			_ = c.SetReadDeadline(time.Now().Add(long))
+		}
+		_, _ = io.WriteString(c, test.body)
+		_ = c.CloseWrite()
+		answer, err := io.ReadAll(c)
+		if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 200 OK\r\n") {
+			t.Errorf("%q: answered %q, %v", test.head, answer, err)
+		}
+		if a := s.next(t); int(a.Body) != len(test.body) || strings.HasPrefix(a.Answer, "100 Continue, then 200 OK") != test.asked {
+			t.Errorf("%q: %d bytes of body, %s", test.head, a.Body, a.Answer)
+		}
+	}
+}
+
+// TestHint: all who are equally likely are named, and nobody less so.
+func TestHint(t *testing.T) {
+	s := start(t, capture.Options{})
+	for sent, want := range map[string]string{
+		"GET / HTTP/1.0\r\n\r\n":     "--as hetzner,haproxy says what each of them makes of",
+		"OPTIONS / HTTP/1.0\r\n\r\n": "--as haproxy says what it makes of",
+		"GET / HTTP/1.1\r\nHost: a:1\r\nUser-Agent: Go-http-client/1.1\r\nAccept-Encoding: gzip\r\n\r\n": "--as caddy,traefik says",
+	} {
+		s.send(t, sent)
+		if shown := text(t, s.next(t)); !strings.Contains(shown, want) {
+			t.Errorf("%q: %q is not in\n%s", sent, want, shown)
+		}
+	}
+}
+
+// TestHeldConnection: who holds a silent connection waits for something.
+func TestHeldConnection(t *testing.T) {
+	s := start(t, capture.Options{})
+	c := s.dial(t)
+	<-time.After(700 * time.Millisecond)
+	c.Close()
+	a := s.next(t)
+	if names(a) != "haproxy guess" || !strings.Contains(minds(a), "waits to be told something") || strings.Contains(minds(a), "port being open is enough") {
+		t.Errorf("%s: %s", names(a), minds(a))
 	}
 }
 

@@ -83,6 +83,14 @@ func TestVerifyingClient(t *testing.T) {
 	if a.Kind != capture.Handshake || !strings.Contains(a.TLS.Failed, "the client broke off: unknown certificate authority") || len(a.Who) != 0 || !strings.Contains(minds(a), "this client verifies certificates") {
 		t.Errorf("%s %+v %s: %s", a.Kind, a.TLS, names(a), minds(a))
 	}
+	if shown := text(t, a); !strings.Contains(shown, "can't be told: the client broke off before its request") {
+		t.Error(shown)
+	}
+	// A hello that can't be read is hale's to end.
+	s.send(t, "\x16\x03\x01\x00\x05hello")
+	if shown := text(t, s.next(t)); !strings.Contains(shown, "can't be told: the handshake failed before a request") {
+		t.Error(shown)
+	}
 }
 
 // TestHAProxy: Debian's HAProxy in all its ways to check.
@@ -115,13 +123,19 @@ func TestHAProxy(t *testing.T) {
 		{"httpchk send-proxy", is(capture.Request, func(a *capture.Arrival) bool { return a.Proxy != nil && a.Proxy.Version == 1 }), "haproxy likely"},
 		{"httpchk send-proxy-v2", is(capture.Request, func(a *capture.Arrival) bool { return a.Proxy != nil && a.Proxy.Version == 2 && a.Proxy.Bare }), "haproxy certain"},
 		{"check-ssl", is(capture.Handshake, func(a *capture.Arrival) bool { return a.TLS.Agreed != "" }), "elb guess, envoy guess, gcp guess, haproxy guess"},
-		{"ssl-hello-chk", is(capture.Handshake, func(a *capture.Arrival) bool { return slices.Equal(a.TLS.Versions, []string{"SSL 3.0"}) }), ""},
+		{"ssl-hello-chk", is(capture.Handshake, func(a *capture.Arrival) bool { return slices.Equal(a.TLS.Versions, []string{"SSL 3.0"}) }), "haproxy likely"},
 		{"send-proxy-v2", is(capture.Connect, func(a *capture.Arrival) bool { return a.Proxy != nil && a.Proxy.Version == 2 }), "haproxy likely, nlb guess"},
 		{"agent-check", is(capture.Connect, func(a *capture.Arrival) bool { return a.Proxy == nil && strings.Contains(a.Ended, " s, ") }), "haproxy guess"},
 	} {
 		a := s.until(t, test.want)
 		if names(a) != test.who {
 			t.Errorf("%s: got %s, want %s\n%s", test.what, names(a), test.who, text(t, a))
+		}
+		if test.what == "agent-check" && (!strings.Contains(minds(a), "waits to be told something") || strings.Contains(minds(a), "nothing is asked")) {
+			t.Errorf("%s: %s", test.what, minds(a))
+		}
+		if shown := text(t, a); test.what == "ssl-hello-chk" && (strings.Contains(shown, "client broke off") || !strings.Contains(shown, "which hale refuses")) {
+			t.Errorf("%s: %s", test.what, shown)
 		}
 		if strings.HasPrefix(test.what, "httpchk") && a.Raw != `OPTIONS / HTTP/1.0\r\n\r\n` {
 			t.Errorf("%s: %s", test.what, a.Raw)

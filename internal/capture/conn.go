@@ -112,7 +112,7 @@ func (c *conn) secure(ctx context.Context, s *stream, a *Arrival) *stream {
 		a.Ended = endedBy(err) + " after the handshake, without a request"
 		// crypto/tls gives a client's alert this form.
 		if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
-			a.TLS.Failed = handshakeError(err)
+			a.TLS.fail(err)
 		}
 		c.report(a)
 		return nil
@@ -152,6 +152,7 @@ func (c *conn) request(s *stream, a *Arrival) bool {
 	switch end {
 	case headWhole:
 		a.Kind = Request
+		a.goOn(s)
 		complete := a.readBody(s)
 		persistent = complete && a.persistent()
 	case headLong:

@@ -137,21 +137,42 @@ func (a *Arrival) persistent() bool {
 	}
 }
 
-// readBody reads and drops a short body, and reports whether the connection can
-// go on after it.
-func (a *Arrival) readBody(s *stream) bool {
+// bodyLength returns how long the body is; false if it is not one to read: one
+// in chunks, too long, or of a length that is no number.
+func (a *Arrival) bodyLength() (length int64, ok bool) {
 	if a.field("Transfer-Encoding") != "" {
-		return false
+		return 0, false
 	}
 	text := a.field("Content-Length")
 	if text == "" {
-		return true
+		return 0, true
 	}
-	length, err := strconv.ParseUint(text, 10, 63)
-	if err != nil || length > MaxHead {
+	n, err := strconv.ParseUint(text, 10, 63)
+	return int64(n), err == nil && n <= MaxHead
+}
+
+// goOn asks for the body if the client waits to be asked (RFC 9110, section
+// 10.1.1). A body that is not read is not asked for: the answer comes at once.
+// If that fails, so does reading the body.
+func (a *Arrival) goOn(s *stream) {
+	length, ok := a.bodyLength()
+	if !ok || length == 0 || a.Protocol != balancer.HTTP11 || !strings.EqualFold(a.field("Expect"), "100-continue") {
+		return
+	}
+	if _, err := io.WriteString(s.Conn, "HTTP/1.1 100 Continue\r\n\r\n"); err == nil {
+		a.Answer = "100 Continue"
+	}
+}
+
+// readBody reads and drops a short body, and reports whether the connection can
+// go on after it.
+func (a *Arrival) readBody(s *stream) bool {
+	length, ok := a.bodyLength()
+	if !ok {
 		return false
 	}
-	a.Body, err = io.CopyN(io.Discard, s, int64(length))
+	var err error
+	a.Body, err = io.CopyN(io.Discard, s, length)
 	return err == nil
 }
 
@@ -175,7 +196,10 @@ func (a *Arrival) answerHTTP1(w io.Writer, code int, persistent bool) error {
 	if _, err := w.Write(b.Bytes()); err != nil {
 		return err
 	}
-	a.Answer = statusText(code) + ", Connection: " + connection
+	if a.Answer != "" {
+		a.Answer += ", then "
+	}
+	a.Answer += statusText(code) + ", Connection: " + connection
 	return nil
 }
 

@@ -159,8 +159,8 @@ func (h *h2) headers(f *http2.MetaHeadersFrame) (answered bool, err error) {
 func (a *Arrival) pseudo(fields []hpack.HeaderField) {
 	for _, f := range fields {
 		value := maskTarget(f.Value)
-		if secretName(f.Name) {
-			value = maskValue(f.Value)
+		if balancer.Secret(f.Name) {
+			value = maskValue(f.Name, f.Value)
 		}
 		field := Field{visible([]byte(f.Name)), visible([]byte(value))}
 		a.Fields = append(a.Fields, field)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"net/url"
 	"strings"
+
+	"hale/internal/balancer"
 )
 
 // masked stands for a secret.
@@ -31,12 +33,14 @@ func mask(head []byte) []byte {
 		case len(text) > 0 && (text[0] == ' ' || text[0] == '\t'):
 			if secret {
 				text = []byte(" " + masked)
+			} else {
+				text = []byte(maskTarget(string(text)))
 			}
 		default:
-			secret = isField && secretName(string(name))
+			secret = isField && balancer.Secret(string(name))
 			if secret {
-				text = []byte(string(name) + ": " + maskValue(string(value)))
-			} else if isField {
+				text = []byte(string(name) + ": " + maskValue(string(name), string(value)))
+			} else {
 				text = []byte(maskTarget(string(text)))
 			}
 		}
@@ -45,59 +49,88 @@ func mask(head []byte) []byte {
 	return out
 }
 
-// secretName reports whether a field's or a parameter's name says that its
-// value is a secret.
-func secretName(name string) bool {
-	name = strings.ReplaceAll(lower(strings.TrimSpace(name)), "_", "-")
-	for _, word := range []string{"authorization", "cookie", "token", "secret", "passw", "api-key", "apikey", "access-key", "credential", "signature", "session", "x-auth", "x-amz-security"} {
-		if strings.Contains(name, word) {
-			return true
-		}
-	}
-	return name == "key" || name == "pass" || name == "pwd" || name == "sig" || name == "auth"
-}
-
-// maskValue masks a field's value but for the scheme of credentials (RFC 9110,
-// section 11.4), which says how somebody logs in and not as whom.
-func maskValue(value string) string {
+// maskValue masks a secret field's value but for the scheme of credentials (RFC
+// 9110, section 11.4), which says how somebody logs in and not as whom.
+func maskValue(name, value string) string {
 	scheme, _, more := strings.Cut(strings.TrimSpace(value), " ")
-	if !more || len(scheme) > 16 || strings.Trim(scheme, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-") != "" {
+	if name = lower(strings.TrimSpace(name)); !more || name != "authorization" && name != "proxy-authorization" {
 		return masked
 	}
-	return scheme + " " + masked
+	switch lower(scheme) {
+	case "basic", "bearer", "digest", "dpop", "negotiate", "ntlm", "oauth", "token", "apikey", "aws4-hmac-sha256":
+		return scheme + " " + masked
+	}
+	return masked
 }
 
 // maskTarget masks the parameters and the login of URLs in a text.
-func maskTarget(text string) string {
+func maskTarget(text string) string { return maskWithin(text, 2) }
+
+// maskWithin is maskTarget for a text whose parameters may hold URLs of their
+// own, so many deep.
+func maskWithin(text string, depth int) string {
 	words := strings.Split(text, " ")
 	for i, word := range words {
-		if before, after, ok := strings.Cut(word, "://"); ok {
-			host, rest := after, ""
-			if end := strings.IndexAny(after, "/?#"); end >= 0 {
-				host, rest = after[:end], after[end:]
-			}
-			if at := strings.LastIndexByte(host, '@'); at >= 0 {
-				host = masked + host[at:]
-			}
-			word = before + "://" + host + rest
-		}
-		if path, query, ok := strings.Cut(word, "?"); ok {
-			word = path + "?" + maskQuery(query)
-		}
-		words[i] = word
+		words[i] = maskParameters(maskLogin(word), depth)
 	}
 	return strings.Join(words, " ")
 }
 
-func maskQuery(query string) string {
-	pairs := strings.Split(query, "&")
-	for i, pair := range pairs {
-		name, _, ok := strings.Cut(pair, "=")
-		if plain, err := url.QueryUnescape(name); ok && (err != nil || secretName(plain)) {
-			pairs[i] = name + "=" + masked
-		}
+// maskLogin masks the login of a URL. A password that should have been escaped
+// may hold what ends the host: up to the last @ all is masked that has a colon.
+func maskLogin(word string) string {
+	before, after, ok := strings.Cut(word, "://")
+	at := strings.LastIndexByte(after, '@')
+	if !ok || at < 0 || strings.ContainsAny(after[:at], "/?#") && !strings.Contains(after[:at], ":") {
+		return word
 	}
-	return strings.Join(pairs, "&")
+	return before + "://" + masked + after[at:]
+}
+
+// maskParameters masks what stands after the names of secrets: in a query, in a
+// fragment, in a path (RFC 3986, section 3.3), and at the beginning.
+func maskParameters(word string, depth int) string {
+	var out strings.Builder
+	for inPath := true; ; {
+		// The name goes up to a mark that ends it.
+		end := strings.IndexAny(word, "?&;#=")
+		if end < 0 {
+			out.WriteString(word)
+			return out.String()
+		}
+		name, mark := word[:end], word[end]
+		out.WriteString(word[:end+1])
+		word = word[end+1:]
+		if mark != '=' {
+			inPath = inPath && mark != '?' && mark != '#'
+			continue
+		}
+		stop := "&#"
+		if inPath {
+			stop = "&#?"
+		}
+		secret := secretParameter(name)
+		if !secret {
+			stop += ";?"
+		}
+		end = strings.IndexAny(word, stop)
+		if end < 0 {
+			end = len(word)
+		}
+		value := word[:end]
+		word = word[end:]
+		if plain, err := url.QueryUnescape(value); secret || depth > 0 && err == nil && plain != value && maskWithin(plain, depth-1) != plain {
+			value = masked
+		}
+		out.WriteString(value)
+	}
+}
+
+// secretParameter reports whether a parameter's name, which may be escaped, says
+// that its value is a secret; so may one that can't be read.
+func secretParameter(name string) bool {
+	plain, err := url.QueryUnescape(name)
+	return err != nil || balancer.Secret(plain)
 }
 
 // visible returns bytes as text that no terminal acts on: what is not printable

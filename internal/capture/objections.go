@@ -33,6 +33,10 @@ func objections(a *Arrival) (all []Objection) {
 	}
 	switch a.Kind {
 	case Connect:
+		if a.holds() {
+			add("it waits to be told something, as HAProxy's agent-check does, which reads a line such as up: an application that waits for a request never says one")
+			break
+		}
 		add("nothing is asked: the port being open is enough, however broken the application is", balancer.CauseBroken)
 	case Silent:
 		add("a silent connection holds a worker of a server that has one for each connection (gunicorn's sync workers)", balancer.CauseBusyWorkers)

@@ -26,12 +26,22 @@ type Summary struct {
 	Dropped int
 	// Took is how long it was listened.
 	Took time.Duration
+	// Senders is how many arrivals came from each sender, by [Arrival.Sender].
+	Senders map[string]int
 }
+
+// ErrBlocked says that what arrived last could not be shown.
+var ErrBlocked = errors.New("the output takes no more: what arrived last is not shown, or in part")
+
+// settle is how long showing may take after the context has ended.
+const settle = time.Second
 
 // Run answers what arrives at a listener, and shows each arrival, one at a time.
 // It ends when the context does, after Count arrivals, or when show fails, which
 // is its error, as is a listener that breaks. It closes the listener, and
-// returns when all its connections are closed and its goroutines have ended.
+// returns when all its connections are closed and its goroutines have ended, but
+// for a show that is blocked when the context ends: that is left behind after a
+// second, and the error is ErrBlocked.
 func Run(ctx context.Context, l net.Listener, o Options, show func(*Arrival) error) (Summary, error) {
 	begin := time.Now()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -40,7 +50,8 @@ func Run(ctx context.Context, l net.Listener, o Options, show func(*Arrival) err
 	workers.Go(func() { r.accept(ctx, l, &workers) })
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
-	summary := Summary{}
+	var failed error
+	summary := Summary{Senders: map[string]int{}}
 	book := &book{}
 	for ctx.Err() == nil {
 		select {
@@ -49,9 +60,9 @@ func Run(ctx context.Context, l net.Listener, o Options, show func(*Arrival) err
 			summary.Arrivals++
 			a.Number = summary.Arrivals
 			book.enter(a)
-			if err := show(a); err != nil {
-				cancel(brokenError{err})
-			} else if o.Count > 0 && summary.Arrivals >= o.Count {
+			summary.Senders[a.Sender()]++
+			failed = patiently(ctx, func() error { return show(a) })
+			if failed != nil || o.Count > 0 && summary.Arrivals >= o.Count {
 				cancel(nil)
 			}
 		}
@@ -62,7 +73,24 @@ func Run(ctx context.Context, l net.Listener, o Options, show func(*Arrival) err
 	if broken, ok := errors.AsType[brokenError](context.Cause(ctx)); ok {
 		return summary, broken.error
 	}
-	return summary, nil
+	return summary, failed
+}
+
+// patiently runs show, and leaves it alone if it is blocked when the context ends.
+func patiently(ctx context.Context, show func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- show() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(settle):
+		return ErrBlocked
+	}
 }
 
 // A brokenError is why a run ended that was not to end.

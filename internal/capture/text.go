@@ -179,7 +179,7 @@ const maxWho = 3
 
 func (t *text) who(a *Arrival) {
 	if len(a.Who) == 0 && a.TLS != nil && a.TLS.Failed != "" {
-		t.line("who", "can't be told: the client broke off before its request")
+		t.line("who", "can't be told: "+a.TLS.brokenOff())
 		return
 	}
 	if len(a.Who) == 0 {
@@ -222,10 +222,20 @@ func (a *Arrival) hint() string {
 	if a.Kind != Request && a.Kind != Handshake {
 		return ""
 	}
+	var names []string
+	sure := balancer.Certainty("")
 	for _, who := range a.Who {
-		if who.Explained {
-			return "hale explain URL --as " + who.Name + " says what it makes of an application; hale snippet, what to configure"
+		// Of those that are equally sure, none is to be preferred.
+		if who.Explained && (sure == "" || who.Sure == sure) {
+			names, sure = append(names, who.Name), who.Sure
 		}
 	}
-	return ""
+	if len(names) == 0 {
+		return ""
+	}
+	each := "it makes"
+	if len(names) > 1 {
+		each = "each of them makes"
+	}
+	return "hale explain URL --as " + strings.Join(names, ",") + " says what " + each + " of an application; hale snippet, what to configure"
 }

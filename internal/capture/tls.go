@@ -7,11 +7,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -30,6 +33,9 @@ type Hello struct {
 	Agreed string `json:"agreed,omitempty"`
 	// Failed says why the handshake failed; "" if it did not.
 	Failed string `json:"failed,omitempty"`
+
+	ancient bool // nothing newer than SSL 3.0 was offered
+	refused bool // it was the client who ended the handshake
 }
 
 // maxNames bounds the lists of a hello.
@@ -84,10 +90,11 @@ func handshake(s *stream, a *Arrival, certificate func() (*tls.Certificate, erro
 		a.TLS = &Hello{First: first, ALPN: []string{}, Versions: []string{}}
 	}
 	if err != nil {
-		a.TLS.Failed = handshakeError(err)
+		a.TLS.fail(err)
 		if strings.HasPrefix(first, `\x16\x03\x00`) && len(a.TLS.Versions) == 0 {
 			a.TLS.Versions = append(a.TLS.Versions, "SSL 3.0")
-			a.TLS.Failed = "nothing newer than SSL 3.0 is offered, as by HAProxy's option ssl-hello-chk; servers of today refuse that"
+			a.TLS.ancient = true
+			a.TLS.Failed = "nothing newer than SSL 3.0 is offered, which hale refuses, as servers of today do"
 		}
 		return nil, false
 	}
@@ -99,14 +106,23 @@ func handshake(s *stream, a *Arrival, certificate func() (*tls.Certificate, erro
 	return &stream{Conn: conn}, true
 }
 
-// handshakeError says why a handshake failed; a client's alert most often says
-// that it verifies certificates.
-func handshakeError(err error) string {
-	text := short([]byte(err.Error()), 200)
-	if alert, ok := strings.CutPrefix(text, "remote error: tls: "); ok {
-		return "the client broke off: " + alert
+// fail says why a handshake failed; a client's alert most often says that it
+// verifies certificates.
+func (h *Hello) fail(err error) {
+	h.Failed = short([]byte(err.Error()), 200)
+	if alert, ok := strings.CutPrefix(h.Failed, "remote error: tls: "); ok {
+		h.Failed, h.refused = "the client broke off: "+alert, true
+	} else if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
+		h.refused = true
 	}
-	return text
+}
+
+// brokenOff says who ended a failed handshake.
+func (h *Hello) brokenOff() string {
+	if h.refused {
+		return "the client broke off before its request"
+	}
+	return "the handshake failed before a request"
 }
 
 // certificates makes one self-signed certificate, when it is first needed.
