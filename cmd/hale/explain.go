@@ -5,8 +5,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -83,22 +85,29 @@ func (c *explainCommand) run(ctx context.Context, s streams, target string) erro
 	if err := errors.Join(wrong...); err != nil {
 		return err
 	}
+	said, clear := newSaid(s.err)
+	c.options.Progress = said
 	report, err := explain.Run(ctx, target, chosen, c.options)
+	clear()
 	if e, ok := errors.AsType[*explain.SchemeError](err); ok {
 		return fmt.Errorf("%w%s", err, check.DidYouMean(e.Scheme, explain.Schemes()))
 	}
-	if err != nil && ctx.Err() != nil {
-		return &exitError{exitFail, errors.New("interrupted")}
-	}
-	if err != nil {
+	interrupted := err != nil && ctx.Err() != nil
+	if err != nil && !interrupted {
 		return err
 	}
 	write := report.WriteText
 	if c.format == "json" {
 		write = report.WriteJSON
 	}
-	if err := write(s.out); err != nil {
-		return &exitError{exitFail, err}
+	// What was played before it was interrupted is not thrown away.
+	if !interrupted || len(report.Results) > 0 {
+		if err := write(s.out); err != nil {
+			return &exitError{exitFail, err}
+		}
+	}
+	if interrupted {
+		return &exitError{exitFail, errors.New("interrupted")}
 	}
 	if !report.OK() {
 		return &exitError{code: exitFail}
@@ -124,7 +133,9 @@ func (c *explainCommand) balancers() ([]*balancer.Balancer, error) {
 		case !b.Explained:
 			return nil, fmt.Errorf("--as: %s sends nothing that could be played (%s); there are %s", name, b.Probes[0].Protocol, strings.Join(profiles(), ", "))
 		}
-		chosen = append(chosen, b)
+		if !slices.ContainsFunc(chosen, func(c *balancer.Balancer) bool { return c.Name == b.Name }) {
+			chosen = append(chosen, b)
+		}
 	}
 	return chosen, nil
 }
@@ -150,4 +161,30 @@ func (c *explainCommand) fill() error {
 		}
 	}
 	return errors.Join(wrong...)
+}
+
+// newSaid tells a person who waits at a terminal what is being done, on a line
+// that clear takes away.
+func newSaid(w io.Writer) (said func(name string), clear func()) {
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("TERM") == "dumb" {
+		return nil, func() {}
+	}
+	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 || f.Name() == os.DevNull {
+		return nil, func() {}
+	}
+	shown := false
+	said = func(name string) {
+		text := "asking as " + name
+		if name == "" {
+			text = "looking for the reasons"
+		}
+		fmt.Fprintf(f, "\r\x1b[Khale explain: %s …", text)
+		shown = true
+	}
+	return said, func() {
+		if shown {
+			fmt.Fprint(f, "\r\x1b[K")
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -59,6 +60,7 @@ const (
 	FactFrom      Fact = "source addresses"
 	FactCodes     Fact = "accepted codes"
 	FactAfter     Fact = "consequences"
+	FactBody      Fact = "whether it waits for the body"
 )
 
 // Assumes reports whether a fact of the row is assumed.
@@ -147,6 +149,9 @@ type Probe struct {
 	Fields []Field
 	// ProxyLocal is true if a PROXY protocol v2 LOCAL header may precede it.
 	ProxyLocal bool
+	// Wait is how long it waits, if that is not the Timing's; WaitTLS is the
+	// same where it comes over TLS.
+	Wait, WaitTLS Wait
 	// Keeps is true if it asks again on the same connection.
 	Keeps bool
 	// Note says when it is sent, or what is odd about it.
@@ -177,6 +182,15 @@ type Judge struct {
 	// BodyLimit is how many bytes of the body it looks at; 0 if it looks at
 	// none, or at all of it.
 	BodyLimit int
+	// Ends is true if the body must come whole, or to the BodyLimit, in time: one
+	// that breaks off or does not end is a failure. Else the head decides.
+	Ends bool
+	// Chunks is true if chunks that are malformed are a failure though the head
+	// decides, if they come with it.
+	Chunks bool
+	// Interim is what it makes of an interim answer (1xx, but 101) that comes
+	// before the answer, as 100 Continue.
+	Interim Interim
 	// Body says what it makes of the body.
 	Body string
 	// Framed is true if the body must have a Content-Length or be chunked.
@@ -199,6 +213,54 @@ const (
 	RedirectsSameHost Redirects = "followed on the same host, a success to another"
 )
 
+// Interim is what a balancer makes of an interim answer.
+type Interim string
+
+// The ways to treat an interim answer.
+const (
+	// InterimUnknown: it is not established; explain takes it for skipped.
+	InterimUnknown Interim = ""
+	// InterimSkipped: the answer that follows counts (RFC 9110, section 15.2).
+	InterimSkipped Interim = "skipped"
+	// InterimJudged: its status is judged like the answer's.
+	InterimJudged Interim = "judged"
+)
+
+// A Wait is how long a balancer waits for an answer. 0 is no limit of its own.
+type Wait struct {
+	// Connect is for the connection, and Status for the head after it.
+	Connect, Status time.Duration
+	// All is for all of it; 0 if it is the sum of the others.
+	All time.Duration
+}
+
+// Whole is the longest that an exchange can take until it is judged.
+func (w Wait) Whole() time.Duration {
+	if w.All > 0 {
+		return w.All
+	}
+	return w.Connect + w.Status
+}
+
+// String gives it as the page does: 10s, or 4s to connect and 2s for the status.
+func (w Wait) String() string {
+	if w.All > 0 {
+		return w.All.String()
+	}
+	return fmt.Sprintf("%s to connect and %s for the status", w.Connect, w.Status)
+}
+
+// Wait is how long the balancer waits for the answer to a probe, over TLS or not.
+func (b *Balancer) Wait(p Probe, tls bool) Wait {
+	switch {
+	case tls && p.WaitTLS != Wait{}:
+		return p.WaitTLS
+	case p.Wait != Wait{}:
+		return p.Wait
+	}
+	return Wait{All: b.Timing.Timeout}
+}
+
 // TLS is what a balancer makes of TLS.
 type TLS struct {
 	// Verify is true if the certificate must be valid, and Verifies says how.
@@ -208,6 +270,9 @@ type TLS struct {
 	SNI Host
 	// ClientCertificate is true if it can present one.
 	ClientCertificate bool
+	// Go is true if it is Go's library that speaks TLS, which since Go 1.22
+	// refuses versions before 1.2 and key exchange by RSA (go.dev/doc/go1.22).
+	Go bool
 }
 
 // Timing is when a balancer asks, and how often before it believes.

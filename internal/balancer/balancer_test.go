@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"hale/internal/balancer"
 )
@@ -149,6 +150,47 @@ func TestCauses(t *testing.T) {
 		}
 		if strings.HasSuffix(c.Fix, ".") {
 			t.Errorf("%s: the fix ends with a full stop; it is printed in a line", c.ID)
+		}
+	}
+}
+
+func TestEachProbeHasItsWait(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		protocol balancer.Protocol
+		tls      bool
+		want     string
+		whole    time.Duration
+	}{
+		{"alb", balancer.HTTP11, false, "5s", 5 * time.Second},
+		{"nlb", balancer.HTTP11, false, "6s", 6 * time.Second},
+		{"nlb", balancer.HTTP11, true, "10s", 10 * time.Second},
+		{"nlb", balancer.TCP, false, "10s", 10 * time.Second},
+		{"route53", balancer.TCP, false, "10s", 10 * time.Second},
+		{"route53", balancer.HTTP11, true, "4s to connect and 2s for the status", 6 * time.Second},
+	} {
+		b := balancer.Find(test.name)
+		p, _ := b.Probe(test.protocol)
+		if got := b.Wait(p, test.tls); got.String() != test.want || got.Whole() != test.whole {
+			t.Errorf("%s over %s (TLS %v) waits %s, %v in all; want %s, %v", test.name, test.protocol, test.tls, got, got.Whole(), test.want, test.whole)
+		}
+	}
+}
+
+// TestWhatIsNotEstablishedIsMarked: on the page, and so in explain's steps.
+func TestWhatIsNotEstablishedIsMarked(t *testing.T) {
+	for name, fact := range map[string]balancer.Fact{
+		"traefik": balancer.FactTimeout, "cloudflare": balancer.FactTimeout, "nginx-plus": balancer.FactCodes, "alb": balancer.FactBody,
+	} {
+		if !balancer.Find(name).Assumes(fact) {
+			t.Errorf("%s of %s is given as established", fact, name)
+		}
+	}
+	for _, row := range []string{
+		"| `traefik` | 30s † | 5s † |", "| `cloudflare` | 1m0s † | 5s † |", "| `hetzner` | its user's choice | 10s † | its user's choice | its user's choice |",
+	} {
+		if !strings.Contains(balancer.Markdown(), row) {
+			t.Errorf("the page lacks %q", row)
 		}
 	}
 }

@@ -49,6 +49,9 @@ const (
 	CauseName            CauseID = "name"
 	CauseUnframed        CauseID = "unframed-body"
 	CauseGRPCStatus      CauseID = "grpc-status"
+	CauseBrokenBody      CauseID = "broken-body"
+	CauseInterim         CauseID = "interim-answer"
+	CauseOldTLS          CauseID = "old-tls"
 )
 
 // A Cause is why a balancer calls a good site unhealthy, and what mends it.
@@ -244,4 +247,16 @@ var causes = []Cause{
 		Symptom: "Health checks failed with these codes: [0]",
 		Fix:     "set the accepted gRPC status to what the service gives (12, UNIMPLEMENTED, at the default path; 0 with grpc.health.v1)",
 		Sources: []string{"kubernetes-sigs/aws-load-balancer-controller#2804"}},
+	{ID: CauseBrokenBody, Title: "the body breaks off, or its chunks are malformed",
+		Symptom: "unexpected EOF; HAProxy: L7RSP, invalid response",
+		Fix:     "send as many bytes as Content-Length says, and chunks as RFC 9112 has them; the server's log may show why it stops",
+		Sources: nil},
+	{ID: CauseInterim, Title: "an interim answer such as 100 Continue comes before the answer, and nobody asked for it",
+		Symptom: "HAProxy: L7STS, 100 Continue",
+		Fix:     "send no interim answer to a request without Expect: 100-continue",
+		Sources: nil},
+	{ID: CauseOldTLS, Title: "the server does only TLS that is old or weak",
+		Symptom: "remote error: tls: handshake failure, or protocol version not supported",
+		Fix:     "have the server do TLS 1.2 with ECDHE at least, or TLS 1.3",
+		Sources: nil},
 }

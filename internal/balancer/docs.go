@@ -38,15 +38,15 @@ nothing that was read establishes it.
 		"| balancer | success | redirects | body | TLS |\n|---|---|---|---|---|\n")
 	for _, r := range All() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", r.Name, successText(r),
-			r.mark(string(r.Judge.Redirects), FactRedirects), r.Judge.Body, tlsText(r))
+			r.mark(string(r.Judge.Redirects), FactRedirects), bodyText(r), tlsText(r))
 	}
 	b.WriteString("\n## When, and what follows\n\n" +
 		"| balancer | interval | timeout | rise | fall | remarks | when all are down | besides | from |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, r := range All() {
 		t := r.Timing
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.Name,
-			r.mark(durationText(t.Interval), FactTiming), r.mark(durationText(t.Timeout), FactTimeout),
-			countText(t.Rise), countText(t.Fall), t.Note,
+			r.mark(durationText(t.Interval), FactTiming), timeoutText(r),
+			r.mark(countText(t.Rise), FactTiming), r.mark(countText(t.Fall), FactTiming), t.Note,
 			r.mark(r.AllDown, FactAllDown), r.mark(r.Consequence, FactAfter), r.mark(r.From, FactFrom))
 	}
 	b.WriteString("\n## Remarks and sources\n")
@@ -141,6 +141,45 @@ func successText(b *Balancer) string {
 	}
 	if b.Judge.Special != "" {
 		text += "; " + b.Judge.Special
+	}
+	return text
+}
+
+// bodyText is what it makes of the body.
+func bodyText(b *Balancer) string {
+	if _, ok := b.HTTP(); !ok {
+		return ""
+	}
+	waits := "not waited for"
+	switch {
+	case b.Judge.Ends && b.Judge.BodyLimit > 0:
+		waits = fmt.Sprintf("must come whole in time, or its first %d bytes", b.Judge.BodyLimit)
+	case b.Judge.Ends:
+		waits = "must come whole in time"
+	}
+	text := b.mark(waits, FactBody)
+	if b.Judge.Chunks {
+		text += "; malformed chunks that come with the head are a failure"
+	}
+	if b.Judge.Interim == InterimJudged {
+		text += "; an interim answer such as 100 Continue is judged like the answer"
+	}
+	if b.Judge.Body != "" {
+		text += "; " + b.Judge.Body
+	}
+	return text
+}
+
+// timeoutText is its timeout, and those of probes that have another.
+func timeoutText(b *Balancer) string {
+	text := b.mark(durationText(b.Timing.Timeout), FactTimeout)
+	for _, p := range b.Probes {
+		if p.Wait != (Wait{}) {
+			text += fmt.Sprintf("; %s: %s", p.Protocol, p.Wait)
+		}
+		if p.WaitTLS != (Wait{}) {
+			text += fmt.Sprintf("; %s over TLS: %s", p.Protocol, p.WaitTLS)
+		}
 	}
 	return text
 }

@@ -33,7 +33,7 @@ func aws() []*Balancer {
 		Consequence: "an Auto Scaling group of health type ELB terminates the instance",
 		Notes:       []string{graceNote},
 		Sources:     []string{"fnando/browser#275", "refinery-platform/refinery-platform#1239", "rails/rails#38829"},
-		Assumed:     []Fact{FactHost, FactHeaders, FactVerify, FactSNI, FactAllDown, FactRedirects, FactFrom},
+		Assumed:     []Fact{FactHost, FactHeaders, FactVerify, FactSNI, FactAllDown, FactRedirects, FactFrom, FactBody},
 	}, {
 		Name: "alb", Title: "AWS Application Load Balancer", Explained: true,
 		Probes: []Probe{
@@ -71,22 +71,23 @@ func aws() []*Balancer {
 			"aptible/docker-nginx#114", "pomerium/pomerium-helm#201", "Cloud-CV/EvalAI#5208", "chef/supermarket#986",
 			"kubernetes-sigs/aws-load-balancer-controller#2694", "kubernetes-sigs/aws-load-balancer-controller#2804",
 		},
-		Assumed: []Fact{FactHeaders, FactSNI, FactAfter},
+		Assumed: []Fact{FactHeaders, FactSNI, FactAfter, FactBody},
 	}, {
 		Name: "nlb", Title: "AWS Network Load Balancer", Explained: true,
 		Probes: []Probe{
-			{Protocol: TCP, ProxyLocal: true, Note: "the default: connects, sends nothing, closes"},
+			{Protocol: TCP, ProxyLocal: true, Wait: Wait{All: 10 * second}, Note: "the default: connects, sends nothing, closes"},
 			{
 				Protocol: HTTP11, Method: "GET", Path: "/", Host: HostBalancer, HostFixed: true, ProxyLocal: true,
-				Fields: []Field{{"User-Agent", "ELB-HealthChecker/2.0"}, {"Connection", "close"}},
-				Note:   "the Host is the node's address and the listener's port, not the target's",
+				Fields:  []Field{{"User-Agent", "ELB-HealthChecker/2.0"}, {"Connection", "close"}},
+				WaitTLS: Wait{All: 10 * second},
+				Note:    "the Host is the node's address and the listener's port, not the target's",
 			},
 		},
 		Judge: Judge{Codes: from(200, 399), Settable: "200-599", Redirects: RedirectsJudged},
 		TLS:   TLS{SNI: HostNone},
 		Timing: Timing{
 			Interval: 30 * second, Timeout: 6 * second, Rise: 3, Fall: 2,
-			Note: "timeout 6 s for HTTP, 10 s for TCP and HTTPS; 2 or 3 failures; asks more often than configured, as each node asks for itself",
+			Note: "2 or 3 failures; asks more often than configured, as each node asks for itself",
 		},
 		From:        "the addresses of the load balancer's nodes",
 		AllDown:     "open",
@@ -100,7 +101,7 @@ func aws() []*Balancer {
 			"docs.aws.amazon.com/elasticloadbalancing/latest/network/target-group-health-checks.html",
 			"grafana/grafana#112294", "kubernetes/kubernetes#57250",
 		},
-		Assumed: []Fact{FactAgent, FactHeaders, FactSNI, FactRedirects, FactAfter},
+		Assumed: []Fact{FactAgent, FactHeaders, FactSNI, FactRedirects, FactAfter, FactBody},
 	}, {
 		Name: "route53", Title: "AWS Route 53 health checks", Explained: true,
 		Probes: []Probe{
@@ -110,24 +111,25 @@ func aws() []*Balancer {
 					{"Connection", "close"},
 					{"User-Agent", "Amazon-Route53-Health-Check-Service (ref 00000000-0000-0000-0000-000000000000; report http://amzn.to/1vsZADi)"},
 				},
+				Wait: Wait{Connect: 4 * second, Status: 2 * second},
 				Note: "the Host is the domain name, or the address if the check names one",
 			},
-			{Protocol: TCP},
+			{Protocol: TCP, Wait: Wait{All: 10 * second}},
 		},
 		Judge: Judge{
 			Codes: from(200, 399), Redirects: RedirectsJudged, BodyLimit: 5120,
-			Body: "a string, if its user gave one, must be within the first 5,120 bytes",
+			Body: "a string, if its user gave one, must be within the first 5,120 bytes, and within 2 s of the status",
 		},
 		TLS: TLS{SNI: HostName},
 		Timing: Timing{
 			Interval: 30 * second, Timeout: 6 * second, Fall: 3, Rise: 3,
-			Note: "interval 10 or 30 s; 4 s to connect, 2 s for the status, 2 s for the body; TCP 10 s",
+			Note: "interval 10 or 30 s",
 		},
 		From:        "public checkers all over the world",
 		AllDown:     "open",
 		Consequence: "DNS failover",
 		Sources:     []string{"docs.aws.amazon.com/Route53/latest/DeveloperGuide/dns-failover-determining-health-of-endpoints.html"},
-		Assumed:     []Fact{FactHeaders, FactRedirects, FactAllDown, FactTiming},
+		Assumed:     []Fact{FactHeaders, FactRedirects, FactAllDown, FactTiming, FactBody},
 	}}
 }
 

@@ -27,7 +27,7 @@ func clouds() []*Balancer {
 		Consequence: "a managed instance group with autohealing recreates the instance",
 		Notes:       []string{"A PROXY protocol v1 header may precede the probe."},
 		Sources:     []string{"cloud.google.com/load-balancing/docs/health-check-concepts", "kubernetes/ingress-gce#1768"},
-		Assumed:     []Fact{FactVerify, FactSNI, FactAllDown},
+		Assumed:     []Fact{FactVerify, FactSNI, FactAllDown, FactBody},
 	}, {
 		Name: "azure-lb", Title: "Azure Load Balancer", Explained: true,
 		Probes: []Probe{
@@ -45,7 +45,7 @@ func clouds() []*Balancer {
 		AllDown:     "no new flows",
 		Consequence: "nothing besides",
 		Sources:     []string{"learn.microsoft.com/azure/load-balancer/load-balancer-custom-probe-overview"},
-		Assumed:     []Fact{FactHost, FactHeaders, FactRedirects, FactTimeout, FactSNI},
+		Assumed:     []Fact{FactHost, FactHeaders, FactRedirects, FactTimeout, FactSNI, FactBody},
 	}, {
 		Name: "app-gateway", Title: "Azure Application Gateway", Explained: true,
 		Probes: []Probe{{
@@ -63,7 +63,7 @@ func clouds() []*Balancer {
 		AllDown:     "502",
 		Consequence: "nothing besides",
 		Sources:     []string{"learn.microsoft.com/azure/application-gateway/application-gateway-probe-overview"},
-		Assumed:     []Fact{FactHeaders, FactAgent, FactRedirects},
+		Assumed:     []Fact{FactHeaders, FactAgent, FactRedirects, FactBody},
 	}, {
 		Name: "front-door", Title: "Azure Front Door", Explained: true,
 		Probes: []Probe{{
@@ -78,7 +78,7 @@ func clouds() []*Balancer {
 		AllDown:     "open",
 		Consequence: "nothing besides",
 		Sources:     []string{"learn.microsoft.com/azure/frontdoor/health-probes"},
-		Assumed:     []Fact{FactHost, FactHeaders, FactRedirects, FactVerify, FactSNI, FactTimeout},
+		Assumed:     []Fact{FactHost, FactHeaders, FactRedirects, FactVerify, FactSNI, FactTimeout, FactBody},
 	}, {
 		Name: "cloudflare", Title: "Cloudflare Load Balancing", Explained: true,
 		Probes: []Probe{
@@ -103,7 +103,7 @@ func clouds() []*Balancer {
 		Consequence: "nothing besides",
 		Notes:       []string{"Also probes by ICMP, UDP and SMTP. Its user may have redirects followed."},
 		Sources:     []string{"developers.cloudflare.com/load-balancing/monitors"},
-		Assumed:     []Fact{FactHeaders, FactTiming, FactAllDown, FactCodes, FactAfter},
+		Assumed:     []Fact{FactHeaders, FactTiming, FactTimeout, FactAllDown, FactCodes, FactAfter, FactBody},
 	}, {
 		Name: "hetzner", Title: "Hetzner Load Balancer", Explained: true,
 		Probes: []Probe{
@@ -118,12 +118,12 @@ func clouds() []*Balancer {
 			Body: "a string, if its user gave one, must be in it",
 		},
 		TLS:         TLS{SNI: HostNone},
-		Timing:      Timing{Interval: 15 * second, Timeout: 10 * second, Rise: 3, Fall: 3, Note: "all are its user's choice; one count for both ways"},
+		Timing:      Timing{Timeout: 10 * second, Note: "its user must give all of them; one count for both ways"},
 		From:        "the load balancer's address, the private one if the target is in its network",
 		AllDown:     "not established",
 		Consequence: "nothing besides",
 		Sources:     []string{"docs.hetzner.cloud", "zulip/zulip#37848"},
-		Assumed:     []Fact{FactVersion, FactHeaders, FactAgent, FactCodes, FactRedirects, FactVerify, FactTimeout, FactAllDown, FactFrom},
+		Assumed:     []Fact{FactVersion, FactHeaders, FactAgent, FactCodes, FactRedirects, FactVerify, FactTimeout, FactAllDown, FactFrom, FactBody},
 	}, {
 		Name: "f5", Title: "F5 BIG-IP http monitor", Explained: true,
 		Probes: []Probe{{
@@ -137,6 +137,6 @@ func clouds() []*Balancer {
 		AllDown:     "not established",
 		Consequence: "nothing besides",
 		Sources:     []string{"techdocs.f5.com, BIG-IP Local Traffic Manager: Monitors Reference"},
-		Assumed:     []Fact{FactRedirects, FactFrom, FactSNI, FactAllDown},
+		Assumed:     []Fact{FactRedirects, FactFrom, FactSNI, FactAllDown, FactBody},
 	}}
 }

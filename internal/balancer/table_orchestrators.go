@@ -19,10 +19,10 @@ func orchestrators() []*Balancer {
 			{Protocol: Command, Note: "exec"},
 		},
 		Judge: Judge{
-			Codes: from(200, 399), Redirects: RedirectsSameHost, BodyLimit: 10 << 10, GRPC: "0 with SERVING",
-			Body: "reads no more than 10 KiB, and passes",
+			Codes: from(200, 399), Redirects: RedirectsSameHost, BodyLimit: 10 << 10, Ends: true, Interim: InterimSkipped, GRPC: "0 with SERVING",
+			Body: "a larger one passes",
 		},
-		TLS:         TLS{SNI: HostNone},
+		TLS:         TLS{SNI: HostNone, Go: true},
 		Timing:      Timing{Interval: 10 * second, Timeout: second, Rise: 1, Fall: 3},
 		From:        "the node",
 		AllDown:     "no endpoints: connections are refused",
@@ -53,15 +53,15 @@ func orchestrators() []*Balancer {
 			{Protocol: GRPC, Method: "POST", Path: "/grpc.health.v1.Health/Check", Host: HostName},
 		},
 		Judge: Judge{
-			Codes: from(200, 299), Redirects: RedirectsFollowed, Special: "429 is a warning; every other code is critical",
+			Codes: from(200, 299), Redirects: RedirectsFollowed, Interim: InterimSkipped, Special: "429 is a warning; every other code is critical",
 			Body: "keeps 4 KB of it as output", GRPC: "0 with SERVING",
 		},
-		TLS:         TLS{Verify: true, Verifies: "unless tls_skip_verify is set", SNI: HostName},
+		TLS:         TLS{Verify: true, Verifies: "unless tls_skip_verify is set", SNI: HostName, Go: true},
 		Timing:      Timing{Interval: 10 * second, Timeout: 10 * second, Rise: 1, Fall: 1, Note: "interval at least 1 s"},
 		From:        "the agent, most often on the same machine",
 		AllDown:     "the service has no healthy instance in DNS and the API",
 		Consequence: "nothing besides, unless deregister_critical_service_after is set",
 		Sources:     []string{"hashicorp/consul agent/checks/check.go"},
-		Assumed:     []Fact{FactRedirects, FactVerify, FactTiming},
+		Assumed:     []Fact{FactRedirects, FactVerify, FactTiming, FactBody},
 	}}
 }

@@ -1,8 +1,10 @@
 package explain
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,6 +102,28 @@ func (t attempt) line() string {
 		host = ", Host: " + h
 	}
 	return clean(t.probe.Method + " " + t.path() + " " + string(t.probe.Protocol) + host)
+}
+
+// keepFamily leaves out the target's addresses that can't be asked from the
+// address that was given. It is an error if none is left, or if the address is
+// not one of this machine.
+func (p *player) keepFamily() error {
+	from := p.From.Unmap()
+	if !from.IsValid() {
+		return nil
+	}
+	// Nothing is sent; only the system knows which addresses are its own.
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: from.AsSlice(), Zone: from.Zone()})
+	if err != nil {
+		return fmt.Errorf("--from: %s is not an address of this machine that can be used: %s", from, inWords(err))
+	}
+	conn.Close()
+	all := p.addrs
+	p.addrs = slices.DeleteFunc(slices.Clone(all), func(a netip.AddrPort) bool { return a.Addr().Is4() != from.Is4() })
+	if len(all) > 0 && len(p.addrs) == 0 {
+		return fmt.Errorf("--from: from %s nothing can be asked of %s, as one is IPv4 and the other IPv6", from, listAddrs(all))
+	}
+	return nil
 }
 
 // localTo returns the address from which this machine would connect. Nothing is

@@ -65,7 +65,7 @@ func TestCausesOfOtherSoftware(t *testing.T) {
 			}),
 		},
 		{
-			name: "WordPress goes to its siteurl", as: "alb elb traefik", want: balancer.CauseSiteRedirect, software: "WordPress", fix: "location = /healthz",
+			name: "WordPress goes to its siteurl", as: "alb elb traefik", want: balancer.CauseSiteRedirect, software: "WordPress", fix: "location = /up",
 			start: answering(func(w http.ResponseWriter, r *http.Request) {
 				if !isSite(r) {
 					w.Header().Set("X-Redirect-By", "WordPress")

@@ -2,11 +2,9 @@ package explain
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"hale/internal/balancer"
 )
@@ -20,12 +18,15 @@ type trouble struct {
 	// be the last.
 	base   attempt
 	answer *answer
-	asked  int
 	soft   software
+	// tried are the requests that were sent to find the reason.
+	tried []trial
 	// mended is how many of the questions are mend's.
 	mended int
-	// again is what the balancer's own request got when it was sent once more.
-	again *answer
+	// again is what the balancer's own request got when it was last sent once
+	// more, and repeated how often it was.
+	again    *answer
+	repeated int
 }
 
 // A diagnostician knows one family of causes. It returns nil if it is not one of
@@ -82,7 +83,7 @@ const itsName, itsTitle = "\x00n", "\x00t"
 func (r *reason) of(t *trouble) Finding {
 	f := *r.finding
 	if f.Cause != "" {
-		own := Finding{Cause: f.Cause, Software: r.soft.maker}
+		own := Finding{Cause: f.Cause, Sure: f.Sure, Software: r.soft.maker}
 		t.soft = r.soft
 		t.mend(&own)
 		f.Fix, f.Config = own.Fix, own.Config
@@ -180,36 +181,23 @@ func (t *trouble) diagnosticians() []diagnostician {
 	case t.certCause != "":
 		return []diagnostician{badCertificate}
 	case t.answer.stage == atTLS:
-		return []diagnostician{proxyUnexpected, tlsToPlain, noSNI, clientCertificate, proxyExpected, slowHandshake}
+		return []diagnostician{late, proxyUnexpected, tlsToPlain, noSNI, clientCertificate, proxyExpected, slowHandshake, unsteady}
 	case t.answer.silent():
-		return []diagnostician{proxyUnexpected, withoutVersion, http2Only, proxyExpected, slowOrBusy}
+		return []diagnostician{late, proxyUnexpected, withoutVersion, http2Only, proxyExpected, slowOrBusy}
 	case t.base.probe.Protocol == balancer.GRPC && t.answer.http != nil:
 		return []diagnostician{grpcStatus}
 	case t.answer.http == nil:
 		return []diagnostician{dripping, withoutVersion, http2Only, lateClientCertificate, proxyUnexpected, plainToTLS, proxyExpected, refusedMethod, hosts, botFilter, unsteady, closed}
 	case t.answer.stage == atBody && isTimeout(t.answer.err) && t.base.probe.Protocol != balancer.HTTP09:
 		return []diagnostician{unframed, dripping}
-	case t.answer.status() >= 300 && t.answer.status() < 400 && t.answer.http.has("Location"):
-		return []diagnostician{proxyUnexpected, httpsRedirect, loginRedirect, trailingSlash, siteRedirect, otherRedirect}
+	case leadsOn(t.answer.http):
+		return []diagnostician{proxyUnexpected, loop, httpsRedirect, loginRedirect, trailingSlash, siteRedirect, otherRedirect}
 	default:
 		return []diagnostician{
 			plainToTLS, textClientCertificate, unframed, noContent, proxyUnexpected, rateLimit, auth, wantsSNI, nginxLimit,
-			refusedMethod, hosts, http2Only, slash, botFilter, dependency, proxyExpected, unsteady, notFound, forbidden, broken,
+			webSocket, refusedMethod, hosts, http2Only, slash, botFilter, dependency, proxyExpected, unsteady, notFound, forbidden, broken,
 		}
 	}
-}
-
-// try asks again, with one thing changed. What is known from before is not asked
-// again.
-func (t *trouble) try(change func(*attempt)) *answer {
-	if t.asked >= followUps {
-		return &answer{err: errors.New("enough was asked")}
-	}
-	t.asked++
-	next := t.base
-	next.wait = min(max(next.wait, 2*time.Second), 5*time.Second)
-	change(&next)
-	return t.p.ask(t.ctx, next.question())
 }
 
 // good reports whether the balancer would take the answer.
@@ -229,18 +217,6 @@ func (t *trouble) better(a *answer) bool {
 // counts reports whether an answer says something about the request: one that
 // was refused for a limit, or because something broke, does not.
 func (a *answer) counts() bool { return a.http != nil && a.status() != 429 && a.status() < 500 }
-
-// steady sends the balancer's own request twice more, and reports whether the
-// answers are what it was. Without this, something that comes and goes would be
-// blamed on whatever was changed meanwhile.
-func (t *trouble) steady() bool {
-	for i := 0; i < 2 && (t.again == nil || i > 0); i++ {
-		if t.again = t.p.fresh(t.ctx, t.base.question()); t.again.status() != t.answer.status() {
-			break
-		}
-	}
-	return t.again.status() == t.answer.status()
-}
 
 // unsteady is for what comes and goes, before a cause is named that would be
 // there each time.
@@ -267,7 +243,7 @@ func (t *trouble) sites() []string {
 	add(t.p.place.name)
 	add(t.p.Host)
 	if t.answer != nil {
-		if to, err := t.place.resolveReference(t.answer.http.get("Location")); err == nil {
+		if to, ok := t.leads(); ok {
 			add(to.name)
 		}
 		if t.answer.state != nil {
@@ -296,7 +272,9 @@ func (t *trouble) unknown() *Finding {
 	switch {
 	case t.ctx.Err() != nil:
 		f.Why = []string{"There was no time left to find out why."}
-	case t.again != nil && t.again.status() != t.answer.status():
+	case t.again != nil && !t.same(t.again) && isTimeout(t.answer.err) && t.again.took > t.answer.took:
+		f.Why = []string{fmt.Sprintf("The same request, given more time, got after %s: %s.", since(t.again.took), t.outcome(t.again))}
+	case t.again != nil && !t.same(t.again):
 		f.Why = []string{fmt.Sprintf("It comes and goes: the same request, sent once more, got %s.", t.outcome(t.again))}
 		f.Ask = []string{"Does something restart, or do several servers share this address and one of them fails?"}
 	case t.answer.http != nil:

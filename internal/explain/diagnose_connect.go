@@ -31,7 +31,7 @@ func (t *trouble) knocks(addr netip.Addr) bool {
 
 func localhostIPv6(t *trouble) *Finding {
 	first := t.base.target.Address.Addr()
-	if !isLocalhost(t.place.name) && first != netip.IPv6Loopback() {
+	if !isLocalhost(t.place.name) {
 		return nil
 	}
 	other := netip.MustParseAddr("127.0.0.1")
@@ -99,7 +99,11 @@ func stopped(t *trouble) *Finding {
 	}
 	addr := t.base.target.Address
 	if isOwn(addr.Addr()) {
-		return t.found(balancer.CauseStopped, Certain, fmt.Sprintf("%s refuses the connection, and nothing else on this machine was found to listen on the port.", addr))
+		why := fmt.Sprintf("%s refuses the connection: nothing listens there.", addr)
+		if other := netip.MustParseAddr("127.0.0.1"); addr.Addr() == netip.IPv6Loopback() && t.knocks(other) {
+			why += fmt.Sprintf(" %s takes the connection on the same port.", other)
+		}
+		return t.found(balancer.CauseStopped, Certain, why)
 	}
 	f := t.found(balancer.CauseStopped, Likely, fmt.Sprintf("%s refuses the connection: the machine answers, and nothing listens there.", addr))
 	f.Ask = append(f.Ask, fmt.Sprintf("Does the server listen on 127.0.0.1 only? On that machine, ss -ltn 'sport = :%d' shows it; it has to be 0.0.0.0, [::] or %s.", addr.Port(), addr.Addr()))

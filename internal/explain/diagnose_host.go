@@ -134,6 +134,10 @@ func hostGuess(t *trouble) *Finding {
 	}
 	f := t.found(balancer.CauseDjangoHosts, Likely,
 		fmt.Sprintf("400 with the page Bad Request (400), which is Django's answer to a Host that is not in ALLOWED_HOSTS; the request has %s.", t.sentHost()))
-	f.Ask = append(f.Ask, "Does Django's log say Invalid HTTP_HOST header? --site NAME has explain try the site's own name, which would prove it.")
+	ask := "Does Django's log say Invalid HTTP_HOST header?"
+	if t.p.Site == "" {
+		ask += " --site NAME has explain try the site's own name, which would prove it."
+	}
+	f.Ask = append(f.Ask, ask)
 	return f
 }

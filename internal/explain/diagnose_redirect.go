@@ -3,13 +3,23 @@ package explain
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"hale/internal/balancer"
 )
 
-// leads is where the answer's redirect leads; false if nowhere.
+// leadsOn reports whether an answer is a redirect as clients follow them.
+func leadsOn(r *response) bool {
+	return r != nil && slices.Contains([]int{301, 302, 303, 307, 308}, r.status) && r.get("Location") != ""
+}
+
+// leads is where the answer's redirect leads; false if it is none, or leads
+// nowhere.
 func (t *trouble) leads() (place, bool) {
+	if !leadsOn(t.answer.http) {
+		return place{}, false
+	}
 	to, err := t.place.resolveReference(t.answer.http.get("Location"))
 	return to, err == nil
 }
@@ -37,13 +47,43 @@ func (t *trouble) leadsAstray() []string {
 	return []string{fmt.Sprintf("%s follows it, and there: %s.", itsName, t.result.Steps[len(t.result.Steps)-1].Text)}
 }
 
+// loop is for a page that redirects to itself.
+func loop(t *trouble) *Finding {
+	to, ok := t.leads()
+	if !ok || to.scheme != t.place.scheme || to.port != t.place.port || to.path != t.base.path() || t.elsewhere(to) {
+		return nil
+	}
+	f := &Finding{Sure: Certain, Software: t.soft.maker,
+		Why: []string{fmt.Sprintf("The answer to %s is %s: the page redirects to itself.", t.base.line(), short(t.answer.http))},
+		Fix: []string{"Give the balancer a health path that answers by itself."}}
+	if t.answer.http.has("Set-Cookie") {
+		f.Why = append(f.Why, "It sets a cookie with it, which browsers send the next time and balancers do not.")
+	}
+	if a := t.try(field("X-Forwarded-Proto", "https")); t.good(a) && t.steady() {
+		f.Why = append(f.Why, fmt.Sprintf("With X-Forwarded-Proto: https the answer is %s: who redirects takes the request for one over http.", short(a.http)))
+		f.Fix = []string{"Have the web server hand X-Forwarded-Proto on to the application, or exempt the path from its redirect to https."}
+	}
+	return f
+}
+
 // httpsRedirect is for the redirect from http to https, whoever makes it.
 func httpsRedirect(t *trouble) *Finding {
 	to, ok := t.leads()
-	if !ok || t.place.scheme != "http" || to.scheme != "https" || isLogin(to) && !samePath(to.path, t.place.path) {
+	if !ok || t.place.scheme != "http" || to.scheme != "https" {
 		return nil
 	}
-	why := []string{fmt.Sprintf("The answer to %s is %s: the same page over https.", t.base.line(), short(t.answer.http))}
+	samePage := samePath(to.path, t.base.path())
+	if !samePage && (isLogin(to) || t.elsewhere(to)) {
+		return nil
+	}
+	leadsTo := "the same page over https"
+	switch {
+	case !samePage:
+		leadsTo = "another page over https"
+	case t.elsewhere(to):
+		leadsTo = "the same path over https, on " + clean(to.name)
+	}
+	why := []string{fmt.Sprintf("The answer to %s is %s: %s.", t.base.line(), short(t.answer.http), leadsTo)}
 	why = append(why, t.leadsAstray()...)
 	// Who trusts this field takes the request for one that came over https.
 	trusted := t.try(field("X-Forwarded-Proto", "https"))
@@ -62,12 +102,17 @@ func httpsRedirect(t *trouble) *Finding {
 		cause = balancer.CauseRailsSSL
 	case express:
 		cause = balancer.CauseExpressSSL
-	case nginx, apache, caddy, haproxy:
+	case nginx, apache:
 	default:
 		sure = Likely
 		if isDjangoRedirect(t.answer.http) && trusts {
 			cause, t.soft = balancer.CauseDjangoSSL, software{maker: django, server: t.soft.server, why: "an empty redirect that trusts X-Forwarded-Proto"}
 		}
+	}
+	// What a redirect looks like proves nobody's; that the page is there for who
+	// says https does.
+	if cause == balancer.CauseDjangoSSL && !(trusts && t.good(trusted)) || !samePage {
+		sure = Likely
 	}
 	why = append(why, t.soft.says()...)
 	f := t.found(cause, sure, why...)
@@ -87,10 +132,10 @@ func loginRedirect(t *trouble) *Finding {
 
 func trailingSlash(t *trouble) *Finding {
 	to, ok := t.leads()
-	if !ok || !samePath(to.path, t.place.path) || to.path == t.place.path || to.scheme != t.place.scheme || t.elsewhere(to) {
+	if !ok || !samePath(to.path, t.base.path()) || to.path == t.base.path() || to.scheme != t.place.scheme || t.elsewhere(to) {
 		return nil
 	}
-	why := fmt.Sprintf("%s leads to %s, which differs in nothing but the slash.", clean(t.place.path), clean(to.path))
+	why := fmt.Sprintf("%s leads to %s, which differs in nothing but the slash.", clean(t.base.path()), clean(to.path))
 	if a := t.try(path(to.path)); t.good(a) && t.steady() {
 		return t.found(balancer.CauseTrailingSlash, Certain, why, fmt.Sprintf("Asking for %s gets %s.", clean(to.path), short(a.http)))
 	}
@@ -107,23 +152,28 @@ func siteRedirect(t *trouble) *Finding {
 	if !ok || !t.elsewhere(to) {
 		return nil
 	}
-	why := append([]string{fmt.Sprintf("The answer is %s: the site's own name, as the Host is %q.", short(t.answer.http), clean(t.base.host()))}, t.leadsAstray()...)
+	why := append([]string{fmt.Sprintf("The answer is %s: to another name than %s.", short(t.answer.http), t.sentHost())}, t.leadsAstray()...)
 	a := t.try(host(to.name))
 	if a.counts() && a.http.get("Location") != t.answer.http.get("Location") && t.steady() {
 		why = append(why, fmt.Sprintf("With Host: %s the answer is %s.", clean(to.name), short(a.http)))
 		return t.found(balancer.CauseSiteRedirect, Certain, append(why, t.soft.says()...)...)
 	}
+	if !samePath(to.path, t.base.path()) {
+		return nil
+	}
 	return t.found(balancer.CauseSiteRedirect, Likely, append(why, t.soft.says()...)...)
 }
 
-// otherRedirect is for another page on the same host.
+// otherRedirect is for another page.
 func otherRedirect(t *trouble) *Finding {
 	to, ok := t.leads()
-	if !ok || to.scheme != t.place.scheme || t.elsewhere(to) {
+	if !ok {
 		return nil
 	}
 	f := &Finding{Sure: Likely, Software: t.soft.maker, Why: []string{fmt.Sprintf("The page has moved: the answer is %s.", short(t.answer.http))}}
-	if a := t.try(path(to.path)); t.good(a) {
+	if to.scheme != t.place.scheme || t.elsewhere(to) {
+		f.Why = append(f.Why, t.leadsAstray()...)
+	} else if a := t.try(path(to.path)); t.good(a) {
 		f.Sure = Certain
 		f.Why = append(f.Why, fmt.Sprintf("Asking for %s gets %s.", clean(to.path), short(a.http)))
 		f.Fix = []string{fmt.Sprintf("Have %s ask for %s.", itsTitle, clean(to.path))}

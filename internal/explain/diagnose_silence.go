@@ -4,8 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"syscall"
+	"strings"
 	"time"
 
 	"hale/internal/balancer"
@@ -28,26 +27,48 @@ func http2Only(t *trouble) *Finding {
 	if isFrames(t.answer.first) {
 		return t.found(balancer.CauseHTTP2, Certain, "What came back are frames of HTTP/2.")
 	}
-	switch t.answer.status() {
+	status := t.answer.status()
+	switch status {
 	case 426, 505:
-		return t.version11()
+		if f := t.version11(); f != nil {
+			return f
+		}
 	case 0, 400, 415, 464:
 	default:
 		return nil
 	}
 	a := t.try(both(version2, wait(2*time.Second)))
-	if a.http == nil || a.http.version != "HTTP/2" {
+	if a.http == nil || a.http.version != "HTTP/2" || status != 0 && !t.better(a) || !t.steady() {
 		return nil
 	}
 	return t.found(balancer.CauseHTTP2, Certain, fmt.Sprintf("The same request over HTTP/2 (with prior knowledge) is answered: %s; over %s it is not.", a.http, t.base.probe.Protocol))
 }
 
+// webSocket is for servers that speak WebSocket and nothing else (RFC 6455): any
+// other request is told to upgrade to it.
+func webSocket(t *trouble) *Finding {
+	if t.answer.status() != 426 || !strings.Contains(strings.ToLower(t.answer.http.get("Upgrade")), "websocket") {
+		return nil
+	}
+	return &Finding{
+		Sure: Certain, Software: t.soft.product(),
+		Why: []string{fmt.Sprintf("The answer to %s is %s with Upgrade: %s: the server speaks WebSocket, and wants it here.", t.base.line(), t.answer.http, clean(t.answer.http.get("Upgrade")))},
+		Fix: []string{"Add a health path to the server that is answered over plain HTTP, without an upgrade."},
+	}
+}
+
 // version11 is for servers that refuse HTTP/1.0.
 func (t *trouble) version11() *Finding {
+	if t.base.probe.Protocol == balancer.HTTP11 {
+		return nil
+	}
 	a := t.try(func(a *attempt) { a.probe.Protocol, a.probe.Host = balancer.HTTP11, balancer.HostAddress })
 	why := fmt.Sprintf("%s to %s.", short(t.answer.http), t.base.probe.Protocol)
 	if t.better(a) {
 		return t.found(balancer.CauseHTTP2, Certain, why, fmt.Sprintf("The same request over HTTP/1.1 gets %s.", short(a.http)))
+	}
+	if a.status() == t.answer.status() {
+		return nil // it is not 1.1 that it wants
 	}
 	return t.found(balancer.CauseHTTP2, Likely, why)
 }
@@ -63,7 +84,7 @@ func proxyExpected(t *trouble) *Finding {
 	if a.http == nil && !secured || a.http != nil && (a.status() == t.answer.status() || a.status() == 400) {
 		return nil // 400 is what garbage gets, which the header is to others
 	}
-	if t.answer.http != nil && !t.better(a) {
+	if t.answer.http != nil && !t.better(a) || !t.steady() {
 		return nil
 	}
 	return t.found(balancer.CauseProxyExpected, Certain, fmt.Sprintf("With a PROXY protocol header before it, the same request is answered: %s.", t.outcome(a)))
@@ -74,7 +95,7 @@ func proxyUnexpected(t *trouble) *Finding {
 		return nil
 	}
 	a := t.try(proxy(false))
-	if a.http == nil && !(t.answer.stage == atTLS && a.stage > atTLS) || a.status() != 0 && a.status() == t.answer.status() {
+	if a.http == nil && !(t.answer.stage == atTLS && a.stage > atTLS) || a.status() != 0 && a.status() == t.answer.status() || !t.steady() {
 		return nil
 	}
 	return t.found(balancer.CauseProxyUnexpected, Certain, fmt.Sprintf("Without the PROXY protocol header, the same request is answered: %s.", t.outcome(a)))
@@ -87,7 +108,7 @@ func withoutVersion(t *trouble) *Finding {
 		return nil
 	}
 	a := t.try(func(a *attempt) { a.probe.Protocol, a.probe.Host = balancer.HTTP11, balancer.HostAddress })
-	if a.http == nil {
+	if a.http == nil || !t.steady() {
 		return nil
 	}
 	return t.found(balancer.CauseHTTP2, Certain,
@@ -108,27 +129,22 @@ const (
 
 // slowOrBusy tells a late answer from none at all.
 func slowOrBusy(t *trouble) *Finding {
-	first := fmt.Sprintf("The connection was made, and no answer came within %s.", since(t.answer.took))
-	longer := t.base
-	longer.wait = min(longer.wait+patience, mostWait)
-	a := t.p.fresh(t.ctx, longer.question())
-	if a.http != nil {
-		t.soft = recognise(a.http)
-		if a.took < t.base.wait {
-			f := t.found(balancer.CauseSlow, Likely, first, fmt.Sprintf("The same request, sent once more, was answered after %s: %s. Only the first is slow.", since(a.took), short(a.http)))
-			f.Ask = append(f.Ask, "Does the server start its workers, or open its connections, with the first request?")
-			return f
-		}
-		return t.found(balancer.CauseSlow, Certain, first, fmt.Sprintf("The same request, given more time, was answered after %s: %s.", since(a.took), short(a.http)))
+	if f := t.more(min(t.base.wait+patience, mostWait)); f != nil {
+		return f
 	}
+	a := t.again
 	if !a.silent() {
 		return nil
 	}
+	first := fmt.Sprintf("The connection was made, and no answer came within %s.", since(t.answer.took))
 	// A worker that is free refuses this at once, whatever the application does.
 	bad := t.try(func(next *attempt) { next.bytes, next.wait = nonsense, 3*time.Second })
 	longest := fmt.Sprintf("Nor was the same request answered within %s.", since(a.took))
 	if !bad.silent() && bad.stage >= atRequest {
 		return t.found(balancer.CauseSlow, Likely, first, longest, "Something that is no request is refused at once, so the server is there and it is this page that takes so long.")
+	}
+	if !bad.silent() {
+		return t.found(balancer.CauseBusyWorkers, Guess, first, longest)
 	}
 	return t.found(balancer.CauseBusyWorkers, Likely, first, longest,
 		"Nor is something refused that is no request at all: the kernel takes connections, and no worker looks at them.")
@@ -151,11 +167,15 @@ func dripping(t *trouble) *Finding {
 // closed is for a connection that ends without an answer, where nothing that was
 // tried gets one.
 func closed(t *trouble) *Finding {
-	ended := errors.Is(t.answer.err, io.EOF) || errors.Is(t.answer.err, io.ErrUnexpectedEOF) || errors.Is(t.answer.err, syscall.ECONNRESET) || errors.Is(t.answer.err, syscall.EPIPE)
-	if !ended || len(t.answer.first) > 0 {
+	if !ended(t.answer.err) || len(t.answer.first) > 0 {
 		return nil
 	}
-	f := t.found(balancer.CauseBroken, Guess, "The server takes the connection and closes it without an answer, also with another Host, another method, a browser's User-Agent, TLS, HTTP/2 and a PROXY protocol header.")
+	why := "The server takes the connection and closes it without an answer"
+	if tried := t.without(func(a *answer) bool { return a.http == nil }); tried != "" {
+		why += ", also with " + tried
+	}
+	f := t.found(balancer.CauseBroken, Guess, why+".")
+	t.askSite(f, "Does the site answer by its own name? nginx's default server may hang up on all others (return 444).")
 	f.Ask = append(f.Ask, "Does the server's log show a crash, or does it allow certain addresses only?")
 	return f
 }

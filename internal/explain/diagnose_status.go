@@ -2,7 +2,6 @@ package explain
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"regexp"
 	"strings"
@@ -78,18 +77,6 @@ func nginxLimit(t *trouble) *Finding {
 // limit of 2 in a minute lets one through in 30 seconds.
 const longestLimit = 33 * time.Second
 
-// sleep waits; it is false if ctx ended before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 func auth(t *trouble) *Finding {
 	status := t.answer.status()
 	demand := t.answer.http.get("WWW-Authenticate")
@@ -130,21 +117,31 @@ func slash(t *trouble) *Finding {
 	if s := t.answer.status(); s != 404 && s != 405 && s != 410 {
 		return nil
 	}
-	p, query, hasQuery := strings.Cut(t.base.path(), "?")
-	if p == "/" {
+	other := otherSlash(t.base.path())
+	if other == "" {
 		return nil
-	}
-	other := p + "/"
-	if strings.HasSuffix(p, "/") {
-		other = strings.TrimRight(p, "/")
-	}
-	if hasQuery {
-		other += "?" + query
 	}
 	if a := t.try(path(other)); t.good(a) && t.steady() {
 		return t.found(balancer.CauseTrailingSlash, Certain, t.gets(), fmt.Sprintf("Asking for %s gets %s.", clean(other), short(a.http)))
 	}
 	return nil
+}
+
+// otherSlash is a path with a slash at its end if it has none, and without one if
+// it has; "" of the root alone.
+func otherSlash(path string) string {
+	p, query, hasQuery := strings.Cut(path, "?")
+	if hasQuery {
+		query = "?" + query
+	}
+	bare := strings.TrimRight(p, "/")
+	switch {
+	case bare == "":
+		return ""
+	case bare != p:
+		return bare + query
+	}
+	return p + "/" + query
 }
 
 // browser is a User-Agent that filters let pass.
@@ -221,7 +218,12 @@ func forbidden(t *trouble) *Finding {
 	if t.answer.status() != 403 {
 		return nil
 	}
-	f := t.found(balancer.CauseAuth, Guess, append([]string{t.gets(), "Neither the site's name nor a browser's User-Agent changes it, so the path itself is forbidden, or this address."}, t.soft.says()...)...)
+	why := []string{t.gets()}
+	if tried := t.without(func(a *answer) bool { return a.status() == 403 }); tried != "" {
+		why = append(why, fmt.Sprintf("It is the same with %s, so the path itself may be forbidden, or this address.", tried))
+	}
+	f := t.found(balancer.CauseAuth, Guess, append(why, t.soft.says()...)...)
+	t.askSite(f, "Does the site answer this path by its own name?")
 	f.Ask = append(f.Ask, "Does the server allow this path to certain addresses only (allow, deny, Require ip)?")
 	return f
 }
@@ -232,14 +234,27 @@ func broken(t *trouble) *Finding {
 		return nil
 	}
 	why := append([]string{t.gets()}, t.soft.says()...)
-	if (s == 502 || s == 504 || s == 503) && t.soft.maker == nginx {
-		why = append(why, map[int]string{
-			502: "nginx gets no proper answer from the application behind it: it is down, or closes the connection.",
-			503: "nginx itself refuses: limit_req or limit_conn, return 503, or no server is left behind it.",
-			504: "nginx waits for the application behind it in vain.",
-		}[s])
+	if t.soft.maker == nginx {
+		switch s {
+		case 502:
+			why = append(why, "nginx gets no proper answer from the application behind it: it is down, or closes the connection.")
+		case 503:
+			return nginxRefuses(why)
+		case 504:
+			why = append(why, "nginx waits for the application behind it in vain.")
+		}
 	}
 	return t.found(balancer.CauseBroken, Certain, why...)
+}
+
+// nginxRefuses is for nginx's own 503, which the application had no part in.
+func nginxRefuses(why []string) *Finding {
+	return &Finding{
+		Sure: Likely, Software: nginx,
+		Why: append(why, "nginx itself refuses, without the application: return 503 (as for maintenance), limit_req, limit_conn, or no server is left behind it."),
+		Fix: []string{"Have nginx answer the health path by what the application says, before what refuses it."},
+		Ask: []string{"What does nginx's configuration say for this path, and its error log at this time (limiting requests, limiting connections, no live upstreams)?"},
+	}
 }
 
 // grpcStatus is for what gRPC answered.

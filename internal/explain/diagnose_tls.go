@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
+	"reflect"
 	"strings"
 	"time"
 
@@ -19,13 +21,16 @@ const (
 	alertUnknownName = 112
 )
 
+// alertOf returns the number of the alert with which the server ended the
+// connection; 0 for none. crypto/tls has a type of its own for it, a byte, that
+// it does not export.
 func alertOf(err error) int {
-	if e, ok := errors.AsType[tls.AlertError](err); ok {
-		return int(e)
+	e, ok := errors.AsType[*net.OpError](err)
+	if !ok || e.Op != "remote error" {
+		return 0
 	}
-	// A record that comes in the middle of a handshake is wrapped otherwise.
-	if err != nil && strings.Contains(err.Error(), "unrecognized name") {
-		return alertUnknownName
+	if v := reflect.ValueOf(e.Err); v.Kind() == reflect.Uint8 {
+		return int(v.Uint())
 	}
 	return 0
 }
@@ -44,8 +49,13 @@ func badCertificate(t *trouble) *Finding {
 }
 
 // saysHTTPSPort reports whether an answer complains of plain HTTP on a port for
-// TLS: nginx, Apache, Go, Jetty and others do so in plain HTTP.
-func saysHTTPSPort(r *response) bool {
+// TLS: nginx, Apache, Go, Jetty and others do so in plain HTTP, or lead to https
+// on the same port.
+func (t *trouble) saysHTTPSPort(r *response) bool {
+	if leadsOn(r) {
+		to, err := place{scheme: "http", name: t.place.name, port: t.place.port, path: t.base.path()}.resolveReference(r.get("Location"))
+		return err == nil && to.scheme == "https" && to.port == t.place.port
+	}
 	if r == nil || r.status != 400 {
 		return false
 	}
@@ -62,7 +72,7 @@ func plainToTLS(t *trouble) *Finding {
 	if t.base.secure {
 		return nil
 	}
-	if saysHTTPSPort(t.answer.http) {
+	if t.saysHTTPSPort(t.answer.http) {
 		return t.found(balancer.CausePlainToTLS, Certain, "The server says itself that it got plain HTTP on a port for TLS.")
 	}
 	alert := bytes.HasPrefix(t.answer.first, []byte{0x15, 3})
@@ -75,7 +85,7 @@ func plainToTLS(t *trouble) *Finding {
 	}
 	// gunicorn and others say nothing to what they take for half a request.
 	a := t.try(both(secure(true, name), wait(2*time.Second)))
-	if a.stage > atTLS || alertOf(a.err) != 0 {
+	if (a.stage > atTLS || alertOf(a.err) != 0) && t.steady() {
 		return t.found(balancer.CausePlainToTLS, Certain, "A TLS handshake on the same port is answered with TLS.")
 	}
 	if alert {
@@ -92,10 +102,10 @@ func tlsToPlain(t *trouble) *Finding {
 	}
 	a := t.try(secure(false, ""))
 	switch {
-	case a.http != nil && !saysHTTPSPort(a.http):
+	case a.http != nil && !t.saysHTTPSPort(a.http) && t.steady():
 		t.soft = recognise(a.http)
 		return t.found(balancer.CauseTLSToPlain, Certain, fmt.Sprintf("The same request without TLS gets an answer: %s.", short(a.http)))
-	case garbage:
+	case garbage && t.steady():
 		return t.found(balancer.CauseTLSToPlain, Likely, "What the server answers to a TLS hello is not TLS.")
 	}
 	return nil
@@ -108,12 +118,16 @@ func noSNI(t *trouble) *Finding {
 	}
 	for _, name := range append(t.sites(), "localhost") {
 		if a := t.try(secure(true, name)); a.stage > atTLS {
+			if !t.steady() {
+				return nil
+			}
 			return t.found(balancer.CauseNoSNI, Certain, fmt.Sprintf("With the server name %s the handshake works; %s sends none.", clean(name), itsName))
 		}
 	}
 	if alert == alertUnknownName {
-		return t.found(balancer.CauseNoSNI, Likely, "The server ends the handshake with the alert 112, unrecognized name, as nothing named a site; nginx does so with ssl_reject_handshake.",
-			"--site NAME has explain try the site's name.")
+		f := t.found(balancer.CauseNoSNI, Likely, "The server ends the handshake with the alert 112, unrecognized name, as nothing named a site; nginx does so with ssl_reject_handshake.")
+		t.askSite(f, "By which name do visitors know the site?")
+		return f
 	}
 	return nil
 }
@@ -175,5 +189,12 @@ func slowHandshake(t *trouble) *Finding {
 	if !isTimeout(t.answer.err) {
 		return nil
 	}
-	return t.found(balancer.CauseBusyWorkers, Guess, fmt.Sprintf("The connection was made, and the handshake not done within %s; plain HTTP on the same port got no answer either.", since(t.answer.took)))
+	if f := t.more(min(t.base.wait+patience, mostWait)); f != nil || !t.same(t.again) {
+		return f
+	}
+	why := fmt.Sprintf("The connection was made, and the handshake not done within %s.", since(t.again.took))
+	if tried := t.without((*answer).silent); tried != "" {
+		why += " Nor was there an answer with " + tried + "."
+	}
+	return t.found(balancer.CauseBusyWorkers, Guess, why)
 }

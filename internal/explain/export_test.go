@@ -2,6 +2,7 @@ package explain
 
 import (
 	"bufio"
+	"net/netip"
 	"strings"
 )
 
@@ -14,7 +15,7 @@ var (
 
 // Read reads an answer from a text.
 func Read(text, method string, bare bool) (status int, framing, body string, size int64, err error) {
-	r, err := readResponse(bufio.NewReader(strings.NewReader(text)), method, bare)
+	r, err := readResponse(bufio.NewReader(strings.NewReader(text)), method, bare, func() {})
 	if r == nil {
 		return 0, "", "", 0, err
 	}
@@ -25,4 +26,12 @@ func Read(text, method string, bare bool) (status int, framing, body string, siz
 func Parse(target string) (string, error) {
 	p, err := parse(target)
 	return p.String(), err
+}
+
+// At has the target's name stand for addresses.
+func At(o Options, addrs ...string) Options {
+	for _, a := range addrs {
+		o.addresses = append(o.addresses, netip.MustParseAddr(a))
+	}
+	return o
 }

@@ -3,6 +3,8 @@ package explain
 import (
 	"fmt"
 	"net"
+	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -36,8 +38,10 @@ func (t *trouble) mend(f *Finding) {
 }
 
 // fixed is configuration with the health path, the Host and the port filled in.
-// In it {path} is the path without a query, {re} the same for a regular
-// expression, {host} what the balancer sends, {port} the port that was asked.
+// In it @PATH@ is the path without a query, @RE@ the same for a regular
+// expression and without slashes at its ends, @HOST@ what the balancer sends,
+// @PORT@ the port that was asked and @ADDR@ its address, @NAME@ the site's name.
+// None of the languages that are written here knows such marks.
 func (t *trouble) fixed(text string) string {
 	p, _, _ := strings.Cut(t.base.path(), "?")
 	host := t.base.hostname()
@@ -47,10 +51,9 @@ func (t *trouble) fixed(text string) string {
 	if host == "" {
 		host = t.base.target.Address.Addr().String()
 	}
-	escape := strings.NewReplacer(".", `\.`, "+", `\+`, "(", `\(`, ")", `\)`)
 	return strings.NewReplacer(
-		"{path}", clean(p), "{re}", clean(escape.Replace(strings.Trim(p, "/"))), "{host}", clean(host),
-		"{port}", strconv.Itoa(int(t.base.target.Address.Port())), "{addr}", t.base.target.Address.Addr().String(), "{name}", t.siteName(),
+		"@PATH@", clean(p), "@RE@", clean(regexp.QuoteMeta(strings.Trim(p, "/"))), "@HOST@", clean(host),
+		"@PORT@", strconv.Itoa(int(t.base.target.Address.Port())), "@ADDR@", t.base.target.Address.Addr().String(), "@NAME@", t.siteName(),
 	).Replace(strings.TrimSpace(text))
 }
 
@@ -62,6 +65,14 @@ func (t *trouble) siteName() string {
 	return "SITE-NAME"
 }
 
+// scheme is what the balancer speaks, as commands and manifests call it.
+func (t *trouble) scheme() string {
+	if t.base.secure {
+		return "HTTPS"
+	}
+	return "HTTP"
+}
+
 // setPath is how the balancer is told another path or other codes.
 func (t *trouble) setPath(path string) string {
 	path = quotedPath(path)
@@ -69,13 +80,13 @@ func (t *trouble) setPath(path string) string {
 	case "alb", "nlb":
 		return fmt.Sprintf("aws elbv2 modify-target-group --target-group-arn ARN --health-check-path %s", path)
 	case "elb":
-		return fmt.Sprintf("aws elb configure-health-check --load-balancer-name NAME --health-check Target=HTTP:%d%s,Interval=30,Timeout=5,UnhealthyThreshold=2,HealthyThreshold=10", t.base.target.Address.Port(), path)
+		return fmt.Sprintf("aws elb configure-health-check --load-balancer-name NAME --health-check Target=%s:%d%s,Interval=30,Timeout=5,UnhealthyThreshold=2,HealthyThreshold=10", t.scheme(), t.base.target.Address.Port(), path)
 	case "haproxy":
 		return "option httpchk GET " + path
 	case "kubelet":
-		return "httpGet: {path: " + path + ", port: " + strconv.Itoa(int(t.base.target.Address.Port())) + "}"
+		return fmt.Sprintf("httpGet: {scheme: %s, path: %s, port: %d}", t.scheme(), path, t.base.target.Address.Port())
 	case "gcp":
-		return "gcloud compute health-checks update http NAME --request-path=" + path
+		return fmt.Sprintf("gcloud compute health-checks update %s NAME --request-path=%s", strings.ToLower(t.scheme()), path)
 	case "traefik", "consul", "caddy", "envoy", "nginx-plus":
 		return fmt.Sprintf("set the health check's path of %s to %s", t.b.Title, path)
 	default:
@@ -101,11 +112,11 @@ func (t *trouble) hostSetting() string {
 	case "haproxy":
 		return "http-check send meth GET uri " + t.base.path() + " ver HTTP/1.1 hdr Host " + name
 	case "kubelet":
-		return fmt.Sprintf("httpGet: {path: %s, port: %d, httpHeaders: [{name: Host, value: %s}]}", t.base.path(), t.base.target.Address.Port(), name)
+		return fmt.Sprintf("httpGet: {scheme: %s, path: %s, port: %d, httpHeaders: [{name: Host, value: %s}]}", t.scheme(), t.base.path(), t.base.target.Address.Port(), name)
 	case "envoy":
 		return "http_health_check: {path: " + t.base.path() + ", host: " + name + "}"
 	case "gcp":
-		return "gcloud compute health-checks update http NAME --host=" + name
+		return fmt.Sprintf("gcloud compute health-checks update %s NAME --host=%s", strings.ToLower(t.scheme()), name)
 	case "app-gateway":
 		return "set the probe's host name to " + name + ", or have it taken from the backend settings"
 	case "traefik":
@@ -139,9 +150,13 @@ func (t *trouble) mendConnect(f *Finding) {
 			"Does a firewall on the machine drop it (nft list ruleset, iptables -L, ufw status)?",
 			"Is the address right, and is the machine up? An address that nobody has is silent too.",
 			"Was explain run from where the balancer is? From elsewhere other rules apply.")
+	case balancer.CauseStopped:
+		if t.base.target.Address.Addr() == netip.IPv6Loopback() {
+			f.Fix = append(f.Fix, "If the server listens on IPv4 only: ask 127.0.0.1, or have it listen on [::1] too.")
+		}
 	case balancer.CauseLocalhost:
 		f.Config = fmt.Sprintf("%s://%s%s", t.place.scheme, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), mask(t.base.path()))
 	case balancer.CauseLoopbackOnly:
-		f.Config = t.fixed("# nginx:    listen {port};  instead of  listen 127.0.0.1:{port};\n# gunicorn: --bind 0.0.0.0:{port}\n# Django:   manage.py runserver 0.0.0.0:{port}\n# Node:     server.listen({port}, \"0.0.0.0\")")
+		f.Config = t.fixed("# nginx:    listen @PORT@;  instead of  listen 127.0.0.1:@PORT@;\n# gunicorn: --bind 0.0.0.0:@PORT@\n# Django:   manage.py runserver 0.0.0.0:@PORT@\n# Node:     server.listen(@PORT@, \"0.0.0.0\")")
 	}
 }

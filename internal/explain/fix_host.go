@@ -9,7 +9,7 @@ import (
 
 const djangoHosts = `
 # settings.py
-ALLOWED_HOSTS += ["{host}"]
+ALLOWED_HOSTS += ["@HOST@"]
 
 # or a middleware that answers first, and needs no list: the first of MIDDLEWARE
 class HealthMiddleware:
@@ -17,30 +17,33 @@ class HealthMiddleware:
         self.get_response = get_response
 
     def __call__(self, request):
-        if request.path == "{path}":
+        if request.path == "@PATH@":
             return HttpResponse("ok")    # from django.http
         return self.get_response(request)`
 
 const railsHosts = `
 # config/environments/production.rb
-config.host_authorization = { exclude: ->(request) { request.path == "{path}" } }`
+config.host_authorization = { exclude: ->(request) { request.path == "@PATH@" } }`
 
 const aspnetHosts = `
 // Program.cs: before the host filter
-app.MapWhen(c => c.Request.Path == "{path}", b => b.Run(c => c.Response.WriteAsync("ok")));`
+app.MapWhen(c => c.Request.Path == "@PATH@", b => b.Run(c => c.Response.WriteAsync("ok")));`
 
 const nginxDefault = `
-# nginx: the server block with default_server on port {port} (the first one, if
+# nginx: the server block with default_server on port @PORT@ (the first one, if
 # none has it)
-location = {path} {
+location = @PATH@ {
     proxy_pass http://127.0.0.1:8000;    # as in the site's block
-    proxy_set_header Host {name};
+    proxy_set_header Host @NAME@;
 }`
 
 const apacheDefault = `
-# Apache: the first VirtualHost of port {port} answers for unknown hosts
-<VirtualHost *:{port}>
-    ProxyPass "{path}" "http://127.0.0.1:8000{path}"    # as in the site's own
+# Apache: the first VirtualHost of port @PORT@ answers for unknown hosts
+<VirtualHost *:@PORT@>
+    # the application as in the site's own
+    ProxyPass "@PATH@" "http://127.0.0.1:8000@PATH@"
+    ProxyPreserveHost On
+    RequestHeader set Host "@NAME@"
 </VirtualHost>`
 
 // mendHost is for what minds the Host.
@@ -51,7 +54,7 @@ func (t *trouble) mendHost(f *Finding) {
 		if t.base.host() == "" && t.base.target.Address.Addr().String() != "127.0.0.1" {
 			f.Config = strings.Replace(f.Config, "]", `, "127.0.0.1"]`, 1)
 		}
-		f.Fix = []string{t.fixed("Add {host} to ALLOWED_HOSTS, or answer {path} in a middleware placed first; hale snippet django prints both.")}
+		f.Fix = []string{t.fixed("Add @HOST@ to ALLOWED_HOSTS, or answer @PATH@ in a middleware placed first; hale snippet django prints both.")}
 		switch t.base.probe.Host {
 		case balancer.HostBalancer:
 			f.Fix = append(f.Fix, "This Host is the address of one of the balancer's nodes (explain puts its own in its place): allow the balancer's subnets, with django-allow-cidr, or use the middleware.")
@@ -65,7 +68,7 @@ func (t *trouble) mendHost(f *Finding) {
 	case balancer.CauseASPNetHosts:
 		f.Config = t.fixed(aspnetHosts)
 	case balancer.CauseDefaultServer:
-		f.Fix = []string{t.fixed("Have {path} answered by the default server too, the one for hosts that no other block names.")}
+		f.Fix = []string{t.fixed("Have @PATH@ answered by the default server too, the one for hosts that no other block names.")}
 		if t.soft.maker == apache {
 			f.Config = t.fixed(apacheDefault)
 		} else if t.soft.maker == nginx || t.soft.maker == "" {

@@ -2,19 +2,40 @@ package explain
 
 import (
 	"fmt"
-	"strings"
 
 	"hale/internal/balancer"
 )
+
+const siteRedirectConfig = `
+# nginx, in the server block that answers for the address. Without a return or
+# rewrite outside of a location, as that would come first.
+location = @PATH@ {
+    proxy_pass http://127.0.0.1:8000;    # as in the site's block
+    proxy_set_header Host @NAME@;
+}`
+
+// siteRedirectMoved is for a redirect that nginx itself makes.
+const siteRedirectMoved = `
+location / {
+    return 301 $scheme://@NAME@$request_uri;
+}`
 
 // mendPage is for what the page itself answers.
 func (t *trouble) mendPage(f *Finding) {
 	switch f.Cause {
 	case balancer.CauseSiteRedirect:
-		f.Fix = []string{"Answer a health path in the web server, before the application.", "hale snippet nginx prints such a location."}
-		f.Config = t.fixed("# nginx, in the server block that answers for the address\nlocation = /healthz { return 200 \"ok\"; }") + "\n# and the balancer:\n" + t.setPath("/healthz")
+		f.Fix = []string{t.fixed("Have the web server ask the application for @PATH@ with the site's own Host, whatever Host came; or have hale answer the balancer (hale snippet nginx).")}
+		f.Config = t.fixed(siteRedirectConfig)
+		if f.Software == nginx {
+			f.Config += "\n" + t.fixed(siteRedirectMoved)
+		}
 	case balancer.CauseLoginRedirect, balancer.CauseAuth:
 		f.Fix = []string{"Ask a health path that needs no login, or exempt this one; never have the balancer accept the refusal, which a broken site gives too."}
+		if f.Sure == Guess {
+			// What forbids it is not known, so neither is the line that allows it.
+			f.Fix = []string{"Find what forbids the path, and let the balancer's addresses in; or ask a health path that is open to all."}
+			return
+		}
 		f.Config = t.openPath(f.Software)
 	case balancer.CauseTrailingSlash:
 		if to := t.exactPath(); to != "" {
@@ -25,10 +46,10 @@ func (t *trouble) mendPage(f *Finding) {
 		f.Fix = []string{fmt.Sprintf("Set the balancer's health path to one that exists, or have the server answer %s.", clean(t.base.path()))}
 		f.Config = "# the balancer\n" + mask(t.setPath("/PATH-THAT-EXISTS"))
 		if f.Software == nginx {
-			f.Config = t.fixed("# nginx, in the server block that answers for this Host\nlocation = {path} { return 200 \"ok\"; }    # or proxy_pass to what knows better\n\n# or the balancer\n") + "\n" + mask(t.setPath("/PATH-THAT-EXISTS"))
+			f.Config = t.fixed("# nginx, in the server block that answers for this Host\nlocation = @PATH@ {\n    proxy_pass http://127.0.0.1:8000;    # to what knows whether all is well\n}\n\n# or the balancer\n") + "\n" + mask(t.setPath("/PATH-THAT-EXISTS"))
 		}
 	case balancer.CauseNoContent:
-		f.Fix = []string{fmt.Sprintf("Answer 200 in place of 204 (in nginx: return 200 \"ok\";)%s.", t.orAccept("204"))}
+		f.Fix = []string{fmt.Sprintf("Answer 200 in place of 204 (in nginx, where it says return 204: return 200 \"ok\";)%s.", t.orAccept("204"))}
 		if t.b.Name == "alb" {
 			f.Config = "aws elbv2 modify-target-group --target-group-arn ARN --matcher HttpCode=200-299"
 		}
@@ -42,9 +63,9 @@ func (t *trouble) mendPage(f *Finding) {
 		}
 	case balancer.CauseRateLimit:
 		f.Fix = []string{"Exempt the health path from the limit."}
-		f.Config = t.fixed("# nginx: limit_req in location /, and none in the health path's own\nlocation = {path} {\n    proxy_pass http://127.0.0.1:8000;    # as in location /\n}\nlocation / {\n    limit_req zone=…;\n    # …\n}")
+		f.Config = t.fixed("# nginx: limit_req in location /, and none in the health path's own\nlocation = @PATH@ {\n    proxy_pass http://127.0.0.1:8000;    # as in location /\n}\nlocation / {\n    limit_req zone=…;\n    # …\n}")
 	case balancer.CauseBotFilter:
-		f.Config = t.fixed("# nginx: the health path before the filter\nlocation = {path} {\n    proxy_pass http://127.0.0.1:8000;    # as in location /\n}")
+		f.Config = t.fixed("# nginx: the health path before the filter\nlocation = @PATH@ {\n    proxy_pass http://127.0.0.1:8000;    # as in location /\n}")
 	case balancer.CauseSlow:
 		f.Fix = []string{fmt.Sprintf("Make %s cheap (what is slow is looked at in the background; hale serve does that), or the balancer's timeout of %s longer.", clean(t.base.path()), t.wait())}
 		if t.b.Name == "alb" || t.b.Name == "nlb" {
@@ -71,11 +92,7 @@ func (t *trouble) exactPath() string {
 	if to, ok := t.leads(); ok {
 		return to.path
 	}
-	p := t.base.path()
-	if strings.HasSuffix(p, "/") {
-		return strings.TrimRight(p, "/")
-	}
-	return p + "/"
+	return otherSlash(t.base.path())
 }
 
 // orAccept says that the balancer may be told to accept a status, if it may.
@@ -90,9 +107,9 @@ func (t *trouble) orAccept(status string) string {
 func (t *trouble) openPath(software string) string {
 	switch {
 	case software == nginx:
-		return t.fixed("# nginx\nlocation = {path} {\n    auth_basic off;\n    proxy_pass http://127.0.0.1:8000;    # as in location /\n}")
+		return t.fixed("# nginx\nlocation = @PATH@ {\n    auth_basic off;\n    proxy_pass http://127.0.0.1:8000;    # as in location /\n}")
 	case software == apache:
-		return t.fixed("# Apache\n<Location \"{path}\">\n    AuthType None\n    Require all granted\n</Location>")
+		return t.fixed("# Apache\n<Location \"@PATH@\">\n    AuthType None\n    Require all granted\n</Location>")
 	case software == django:
 		return t.fixed("# urls.py: a view without login_required\npath(\"healthz\", lambda request: HttpResponse(\"ok\")),")
 	}

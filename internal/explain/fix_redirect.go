@@ -7,9 +7,9 @@ import (
 )
 
 const nginxRedirect = `
-# nginx: the server block that listens on port {port}. Without a return or
+# nginx: the server block that listens on port @PORT@. Without a return or
 # rewrite outside of a location, as that would come first.
-location = {path} {
+location = @PATH@ {
     proxy_pass http://127.0.0.1:8000;    # as in the block for https
     proxy_set_header Host $http_host;
     proxy_set_header X-Forwarded-Proto https;
@@ -19,16 +19,18 @@ location / {
 }`
 
 const apacheRedirect = `
-# Apache: the VirtualHost of port {port}, in place of Redirect
+# Apache: the VirtualHost of port @PORT@, in place of Redirect
 RewriteEngine On
-RewriteCond %{REQUEST_URI} !^/{re}$
+RewriteCond %{REQUEST_URI} !^/@RE@/?$
 RewriteRule ^ https://%{HTTP_HOST}%{REQUEST_URI} [R=301,L]`
 
 const caddyRedirect = `
 # Caddyfile: a site for http of its own
-http://:{port} {
-    handle {path} {
-        respond "ok" 200
+http://:@PORT@ {
+    handle @PATH@ {
+        reverse_proxy 127.0.0.1:8000 {    # as in the site for https
+            header_up X-Forwarded-Proto https
+        }
     }
     handle {
         redir https://{host}{uri} permanent
@@ -37,20 +39,22 @@ http://:{port} {
 
 const haproxyRedirect = `
 # haproxy.cfg: the frontend that redirects
-http-request return status 200 content-type text/plain string ok if { path {path} }
-http-request redirect scheme https unless { ssl_fc } || { path {path} }`
+acl is_health path @PATH@
+http-request set-header X-Forwarded-Proto https if is_health
+http-request redirect scheme https unless { ssl_fc } || is_health
+default_backend app    # as in the frontend for https`
 
 const djangoRedirect = `
 # settings.py; the expression is matched without the slash in front
-SECURE_REDIRECT_EXEMPT = [r"^{re}/?$"]`
+SECURE_REDIRECT_EXEMPT = [r"^@RE@/?$"]`
 
 const railsRedirect = `
 # config/environments/production.rb
-config.ssl_options = { redirect: { exclude: ->(request) { request.path == "{path}" } } }`
+config.ssl_options = { redirect: { exclude: ->(request) { request.path == "@PATH@" } } }`
 
 const expressRedirect = `
 // before the middleware that redirects
-app.get("{path}", (req, res) => res.status(200).send("ok"));`
+app.get("@PATH@", (req, res) => res.status(200).send("ok"));`
 
 // mendRedirect is for redirects to https.
 func (t *trouble) mendRedirect(f *Finding) {

@@ -23,7 +23,7 @@ func (t *trouble) mendWire(f *Finding) {
 		if t.b.TLS.ClientCertificate {
 			f.Fix = append(f.Fix, fmt.Sprintf("Or give %s a certificate to show; it can.", t.b.Title))
 		}
-		f.Config = t.fixed("# nginx: ask for a certificate, and demand it only where it is needed\nssl_verify_client optional;\nlocation / {\n    if ($ssl_client_verify != SUCCESS) { return 403; }\n    # …\n}\nlocation = {path} { return 200 \"ok\"; }")
+		f.Config = t.fixed("# nginx: ask for a certificate, and demand it only where it is needed\nssl_verify_client optional;\nlocation / {\n    if ($ssl_client_verify != SUCCESS) { return 403; }\n    # …\n}\nlocation = @PATH@ {\n    proxy_pass http://127.0.0.1:8000;    # as in location /\n}")
 	case balancer.CauseWrongName:
 		f.Fix = []string{fmt.Sprintf("Have %s ask for a name that the certificate has (%s), or get a certificate for %s.", t.b.Title, names(t.answer.state.PeerCertificates[0]), clean(t.verifiedName()))}
 		f.Config = t.hostSetting()
@@ -37,13 +37,13 @@ func (t *trouble) mendWire(f *Finding) {
 		case "haproxy":
 			f.Config = "server web1 " + t.base.target.Address.String() + " send-proxy-v2 check check-send-proxy"
 		default:
-			f.Config = t.fixed("# nginx: a second port for health checks, without proxy_protocol\nlisten {port} proxy_protocol;\nlisten 8081;")
+			f.Config = t.fixed("# nginx: a second port for health checks, without proxy_protocol\nlisten @PORT@ proxy_protocol;\nlisten 8081;")
 		}
 	case balancer.CauseProxyUnexpected:
 		if t.b.Name == "nlb" {
 			f.Config = "aws elbv2 modify-target-group-attributes --target-group-arn ARN --attributes Key=proxy_protocol_v2.enabled,Value=false"
 		} else {
-			f.Config = t.fixed("# nginx\nlisten {port} proxy_protocol;")
+			f.Config = t.fixed("# nginx\nlisten @PORT@ proxy_protocol;")
 		}
 	case balancer.CauseHTTP2:
 		t.mendVersion(f)
@@ -55,13 +55,13 @@ func (t *trouble) mendSNI(f *Finding) {
 	switch t.b.Name {
 	case "haproxy":
 		f.Fix = append(f.Fix, "Or have HAProxy send a name, with check-sni.")
-		f.Config = t.fixed("server web1 {addr}:{port} check check-ssl verify none check-sni {name}")
+		f.Config = t.fixed("server web1 @ADDR@:@PORT@ check check-ssl verify none check-sni @NAME@")
 	case "alb", "nlb", "elb", "gcp", "azure-lb", "kubelet":
 	default:
 		f.Fix = append(f.Fix, fmt.Sprintf("Or have %s send one: %s", t.b.Title, t.hostSetting()))
 	}
 	if f.Config == "" {
-		f.Config = t.fixed("# nginx: the default server, in place of ssl_reject_handshake\nserver {\n    listen {port} ssl default_server;\n    ssl_certificate     /etc/nginx/default.pem;\n    ssl_certificate_key /etc/nginx/default.key;\n    location = {path} { return 200 \"ok\"; }\n    location / { return 404; }\n}")
+		f.Config = t.fixed("# nginx: the default server, in place of ssl_reject_handshake\nserver {\n    listen @PORT@ ssl default_server;\n    ssl_certificate     /etc/nginx/default.pem;\n    ssl_certificate_key /etc/nginx/default.key;\n    location = @PATH@ {\n        proxy_pass http://127.0.0.1:8000;    # as in the site's block\n        proxy_set_header Host @NAME@;\n        proxy_set_header X-Forwarded-Proto https;\n    }\n    location / { return 404; }\n}")
 	}
 }
 
@@ -75,7 +75,7 @@ func (t *trouble) mendVersion(f *Finding) {
 		if t.base.probe.Protocol == balancer.GRPC {
 			kind = "HTTP1"
 		}
-		f.Config = "aws elbv2 create-target-group --name NAME --protocol HTTP --protocol-version " + kind + " --port " + t.fixed("{port}") + " --vpc-id VPC"
+		f.Config = "aws elbv2 create-target-group --name NAME --protocol HTTP --protocol-version " + kind + " --port " + t.fixed("@PORT@") + " --vpc-id VPC"
 	case t.base.probe.Protocol == balancer.HTTP10, t.base.probe.Protocol == balancer.HTTP09:
 		f.Fix = []string{fmt.Sprintf("Have %s ask over a version that the port speaks.", t.b.Title)}
 		f.Config = t.hostSetting()

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -157,6 +158,7 @@ func read2(framer *http2.Framer, q question, a *answer) error {
 func take2(f *http2.MetaHeadersFrame, a *answer) {
 	if a.http == nil {
 		a.http = &response{version: "HTTP/2", framing: framedLength}
+		a.headed = time.Since(a.start)
 	}
 	for _, field := range f.Fields {
 		switch field.Name {

@@ -1,12 +1,17 @@
 package explain_test
 
 import (
+	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +26,7 @@ func TestTheRealHAProxyAgrees(t *testing.T) {
 	t.Parallel()
 	lab := newLaboratory(t)
 	expired := servertest.NewCerts(t, -30*time.Minute, "127.0.0.1")
+	keyed := rsaCerts(t)
 	other := servertest.NewCerts(t, time.Hour, "other.example")
 	setups := []struct {
 		name  string
@@ -44,6 +50,11 @@ func TestTheRealHAProxyAgrees(t *testing.T) {
 		{"other-name", secured(t, other, ""), true, other},
 		{"client-certificate", secured(t, lab.certs, "ssl_verify_client on; ssl_client_certificate "+lab.certs.CA+";"), false, nil},
 		{"no-sni", rejecting(t, lab, "shop.example"), false, nil},
+		{"endless", answered(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", true), true, nil},
+		{"short-body", answered(t, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello", false), true, nil},
+		{"bad-chunk", answered(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n", false), false, nil},
+		{"continue", answered(t, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false), false, nil},
+		{"old-ciphers", secured(t, keyed, "ssl_protocols TLSv1.2; ssl_ciphers AES128-SHA:AES256-SHA:AES128-GCM-SHA256;"), true, keyed},
 		{"http2", plain(atTLS(servertest.NginxHTTP(t, `server { listen 127.0.0.1:$PORT http2; return 200; }`), "/")), false, nil},
 	}
 	config := haproxyDefaults + "global\n stats socket $DIR/stats mode 600 level user\nfrontend f\n bind 127.0.0.1:$PORT\n"
@@ -110,4 +121,92 @@ func judged(t *testing.T, s *servertest.Server, backend string) (status, check s
 	}
 	t.Fatalf("HAProxy has no %s/one:\n%v", backend, rows)
 	return "", ""
+}
+
+// answered is a server that answers every request with the same bytes, and then
+// closes, or holds the connection.
+func answered(t *testing.T, text string, holds bool) place {
+	t.Helper()
+	return place{url: "http://" + speaker(t, func(ctx context.Context, conn net.Conn) {
+		_, _ = io.WriteString(conn, text)
+		if holds {
+			<-ctx.Done()
+		}
+	}) + "/"}
+}
+
+// rsaCerts are certificates with a key of RSA, for ciphers that need one.
+func rsaCerts(t *testing.T) *servertest.Certs {
+	t.Helper()
+	dir := t.TempDir()
+	certs := &servertest.Certs{CA: filepath.Join(dir, "cert.pem"), Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
+	out, err := exec.Command(servertest.Program(t, "openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
+		"-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", certs.Key, "-out", certs.Cert).CombinedOutput()
+	if err != nil {
+		t.Fatalf("openssl: %v\n%s", err, out)
+	}
+	return certs
+}
+
+// TestTheRealCaddyAgrees: Debian's Caddy takes for up and down what hale explain
+// says that Caddy would. A request through it tells: 503 is Caddy's own, for an
+// upstream that is down.
+func TestTheRealCaddyAgrees(t *testing.T) {
+	t.Parallel()
+	for _, setup := range []struct {
+		name, text string
+		holds, up  bool
+	}{
+		{"well", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false, true},
+		{"endless", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", true, true},
+		{"short-body", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello", false, true},
+		{"bad-chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n", false, true},
+		{"continue", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false, true},
+		{"failing", "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n", false, false},
+	} {
+		t.Run(setup.name, func(t *testing.T) {
+			t.Parallel()
+			var came atomic.Int64
+			addr := speaker(t, func(ctx context.Context, conn net.Conn) {
+				came.Add(1)
+				_, _ = io.WriteString(conn, setup.text)
+				if setup.holds {
+					<-ctx.Done()
+				}
+			})
+			caddy := servertest.Caddy(t, "http://:$PORT {\nreverse_proxy "+addr+" {\nhealth_uri /\nhealth_interval 200ms\nhealth_timeout 1s\n}\n}")
+			servertest.Wait(t, "Caddy's health checks", func() error {
+				if n := came.Load(); n < 5 {
+					return fmt.Errorf("%d came", n)
+				}
+				return nil
+			})
+			up := func() bool { return status(t, caddy.Addr) != http.StatusServiceUnavailable }
+			if !setup.up {
+				servertest.Wait(t, "Caddy's judgement", func() error {
+					if up() {
+						return errors.New("it is up")
+					}
+					return nil
+				})
+			} else if !up() {
+				t.Errorf("Caddy calls it down:\n%s", caddy.Log())
+			}
+			if result := play(t, "caddy", place{url: "http://" + addr + "/"}); result.OK != setup.up {
+				t.Errorf("Caddy takes it for up: %v, and it is explained as\n%s", setup.up, story(result))
+			}
+		})
+	}
+}
+
+// status is the status of an answer, whose body is not read.
+func status(t *testing.T, addr string) int {
+	t.Helper()
+	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Get("http://" + addr + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode
 }

@@ -126,4 +126,7 @@ type always verdict.Outcome
 func (a always) Answer(context.Context, string) (verdict.Outcome, bool) {
 	return verdict.Outcome(a), true
 }
+func (a always) AnswerUndrained(context.Context, string) (verdict.Outcome, bool) {
+	return verdict.Outcome(a), true
+}
 func (always) Draining() bool { return false }

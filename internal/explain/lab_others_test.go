@@ -18,7 +18,7 @@ func otherCases() []labCase {
 		},
 		{
 			name: "HAProxy redirects to https", as: "alb gcp", sees: "HTTP/1.1 302 ",
-			start: haproxyAt("/healthz", "bind 127.0.0.1:$PORT\n http-request redirect scheme https"), want: balancer.CauseHTTPSRedirect,
+			start: haproxyAt("/healthz", "bind 127.0.0.1:$PORT\n http-request redirect scheme https"), want: balancer.CauseHTTPSRedirect, software: "HAProxy", fix: "acl is_health path /healthz",
 		},
 		{
 			name: "Apache's default site says 404", as: "alb kubelet", sees: "HTTP/1.1 404 ",

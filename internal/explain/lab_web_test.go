@@ -104,6 +104,11 @@ func webCases() []labCase {
 			want: balancer.CauseBroken, software: "nginx",
 		},
 		{
+			// It says nothing of the application.
+			name: "nginx says 503 of its own", waits: true, as: "alb", sees: "HTTP/1.1 503 ",
+			start: nginxAt("/", `return 503;`), want: "", software: "nginx", fix: "before what refuses it", asks: "limiting requests",
+		},
+		{
 			name: "504: what is behind nginx is silent", waits: true, as: "alb", sees: "HTTP/1.1 504 ",
 			start: func(t *testing.T, _ *laboratory) place {
 				return at(servertest.Nginx(t, `location / { proxy_read_timeout 1s; proxy_pass http://`+silence(t)+`; }`), "/")

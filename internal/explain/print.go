@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -61,7 +62,13 @@ func sign(ok bool) string {
 func remarked(r *Result) string {
 	var causes []string
 	for _, f := range r.Remarks {
-		causes = append(causes, string(f.Cause))
+		name := string(f.Cause)
+		if f.Sure == Guess {
+			name = "maybe " + name
+		}
+		if !slices.Contains(causes, name) {
+			causes = append(causes, name)
+		}
 	}
 	if len(causes) == 0 {
 		return ""
@@ -79,7 +86,14 @@ func (r *Result) write(b *strings.Builder, url string) {
 		r.Findings[i].write(b)
 	}
 	for i := range r.Remarks {
-		b.WriteString("\n  It passes, but: " + balancer.CauseOf(r.Remarks[i].Cause).Title + ".\n")
+		lead := "It passes, but: "
+		switch {
+		case !r.OK:
+			lead = "Besides: "
+		case r.Remarks[i].Sure == Guess:
+			lead = "It passes, as far as is known, but: "
+		}
+		b.WriteString("\n  " + lead + balancer.CauseOf(r.Remarks[i].Cause).Title + ".\n")
 		for _, line := range r.Remarks[i].Why {
 			writeWrapped(b, "    ", line)
 		}
@@ -100,6 +114,9 @@ func (r *Result) write(b *strings.Builder, url string) {
 // write writes a finding: what it is, why, and what mends it.
 func (f *Finding) write(b *strings.Builder) {
 	title := "none of the causes that hale knows fits"
+	if f.Cause == "" && f.Sure != Guess {
+		title = "none of the causes that have a name, but this:"
+	}
 	if f.Cause != "" {
 		sure := map[Certainty]string{Certain: "", Likely: "likely: ", Guess: "a guess: "}[f.Sure]
 		title = sure + balancer.CauseOf(f.Cause).Title + " [" + string(f.Cause) + "]"

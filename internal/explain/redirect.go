@@ -79,6 +79,9 @@ func (p place) resolveReference(location string) (place, error) {
 		return place{}, fmt.Errorf("its scheme is %q", clean(u.Scheme))
 	}
 	to := place{scheme: u.Scheme, name: strings.TrimSuffix(u.Hostname(), "."), path: u.EscapedPath()}
+	if to.name, err = toASCII(to.name); err != nil {
+		return place{}, err
+	}
 	if to.path == "" {
 		to.path = "/"
 	}

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -37,6 +38,10 @@ type response struct {
 	size int64
 	// cut is true if there was more of the body than was read.
 	cut bool
+	// interim is the first interim answer (1xx) that came before; nil if none.
+	interim *response
+	// malformed is true if what came with the head has chunks that are none.
+	malformed bool
 }
 
 // get returns the value of a field; "" without one.
@@ -78,17 +83,17 @@ var (
 
 // readResponse reads an answer, its head of at most 64 KiB and at most as much
 // of its body. With an error the response is nil, or its head is whole and the
-// body is not. Of bare, a request of HTTP/0.9, whatever comes is an answer.
-func readResponse(r *bufio.Reader, method string, bare bool) (*response, error) {
+// body is not. Of bare, a request of HTTP/0.9, whatever comes is an answer; a
+// connection that is closed without a byte is none. When the head is whole,
+// headed is called.
+func readResponse(r *bufio.Reader, method string, bare bool, headed func()) (*response, error) {
 	start, err := r.Peek(5)
 	if string(start) != "HTTP/" {
-		if bare && len(start) == 0 && err == io.EOF {
-			return &response{framing: framedClose}, nil // an empty page
-		}
 		if len(start) == 0 {
 			return nil, err
 		}
 		if bare {
+			headed()
 			return readBare(r), nil
 		}
 		if err != nil && strings.HasPrefix("HTTP/", string(start)) {
@@ -97,6 +102,7 @@ func readResponse(r *bufio.Reader, method string, bare bool) (*response, error) 
 		return nil, errNotHTTP
 	}
 	left := headLimit
+	var interim *response
 	for {
 		answer, err := readHead(r, &left)
 		if err != nil {
@@ -104,8 +110,13 @@ func readResponse(r *bufio.Reader, method string, bare bool) (*response, error) 
 		}
 		// 100 Continue and 103 Early Hints come before the answer.
 		if answer.status >= 100 && answer.status < 200 && answer.status != 101 {
+			if interim == nil {
+				interim = answer
+			}
 			continue
 		}
+		answer.interim = interim
+		headed()
 		return answer, answer.readBody(r, method)
 	}
 }
@@ -183,6 +194,8 @@ func (a *response) readBody(r *bufio.Reader, method string) error {
 		return nil
 	case chunked:
 		a.framing = framedChunks
+		with, _ := r.Peek(r.Buffered())
+		a.malformed = errors.Is((&response{}).readChunks(bufio.NewReader(bytes.NewReader(with))), errBadChunks)
 		return a.readChunks(r)
 	case hasLength:
 		a.framing, a.size, a.cut = framedLength, length, length > bodyLimit
@@ -236,8 +249,11 @@ func (a *response) readChunks(r *bufio.Reader) error {
 		if len(a.body) > bodyLimit {
 			return nil
 		}
-		if end, err := readLine(r, &lines); err != nil || end != "" {
-			return errors.Join(errBadChunks, err)
+		switch end, err := readLine(r, &lines); {
+		case err != nil:
+			return err
+		case end != "":
+			return errBadChunks
 		}
 	}
 	return nil

@@ -24,7 +24,7 @@ func TestAnswersAreRead(t *testing.T) {
 		{name: "204", text: "HTTP/1.1 204 No Content\r\n\r\n", status: 204, framing: "no body"},
 		{name: "early hints", text: "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", status: 200, framing: "Content-Length"},
 		{name: "HTTP/0.9", bare: true, text: "a page", framing: "the end of the connection", body: "a page", size: 6},
-		{name: "an empty page of HTTP/0.9", bare: true, text: "", framing: "the end of the connection"},
+		{name: "nothing to HTTP/0.9", bare: true, text: "", fails: "EOF"},
 		{name: "cut short", text: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nwell", status: 200, framing: "Content-Length", body: "well", size: 9, fails: "unexpected EOF"},
 		{name: "a broken chunk", text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", status: 200, framing: "chunked", fails: "chunks"},
 		{name: "nothing", text: "", fails: "EOF"},
@@ -72,10 +72,17 @@ func TestWhatIsShownIsHarmless(t *testing.T) {
 		{"/in?next=1&access_token=abc.def&x=2", "/in?next=1&access_token=…&x=2"},
 		{"https://me:secret@host/", "https://…@host/"},
 		{"/x?password=p%20q", "/x?password=…"},
+		{"https://sso.example/cb#access_token=SECRET123&x=1", "https://sso.example/cb#access_token=…&x=1"},
+		{"/x?jwt=SECRET123", "/x?jwt=…"},
+		{"/in?next=/up%3Ftoken%3Dab%20c%26x%3D1&y=2", "/in?next=/up%3Ftoken%3D…%26x%3D1&y=2"},
 	} {
 		if got := explain.Clean(c.text); got != c.want {
 			t.Errorf("Clean(%q) = %q, want %q", c.text, got, c.want)
 		}
+	}
+	// What is masked once is masked again, with the text around it.
+	if once := explain.Clean("/cb#id_token=SECRET") + ": only 200"; explain.Mask(once) != "/cb#id_token=…: only 200" {
+		t.Errorf("masked twice it is %q", explain.Mask(once))
 	}
 	if got := explain.Clean(strings.Repeat("ä", 5000)); len(got) > 400 {
 		t.Errorf("a text of 10,000 bytes is shown with %d", len(got))
@@ -99,6 +106,15 @@ func TestTargets(t *testing.T) {
 		{target: "http://h/%zz", fails: "not one"},
 		{target: "http://me:secret@h:x/", fails: "not one"},
 		{target: "http://h/?a b", fails: "%20"},
+		{target: "http://me:secret#ret@h/", fails: "%23"},
+		{target: "http://me:secret?ret@h/", fails: "%23"},
+		{target: "http://me:secret/ret@h/", fails: "%23"},
+		{target: "http://me:secret%zz@h/", fails: "%23"},
+		{target: "http://bücher.example/ä", want: "http://xn--bcher-kva.example/%C3%A4"},
+		{target: "http://BÜCHER.example", want: "http://xn--bcher-kva.example"},
+		{target: "http://a\u00adb\u2260.example/", fails: "no name of a host"},
+		{target: "", fails: "the URL is empty"},
+		{target: "/tmp/x", fails: "did you mean http://HOST:PORT/tmp/x?"},
 	} {
 		got, err := explain.Parse(c.target)
 		if c.fails == "" && (err != nil || got != c.want) {

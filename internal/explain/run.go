@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,6 +28,12 @@ type Options struct {
 	Proxy bool
 	// From is the local address to dial from; the zero value is any.
 	From netip.Addr
+	// Progress, unless it is nil, is told of each balancer before it is played,
+	// and of "" when all were and reasons are looked for. It is called by one
+	// goroutine.
+	Progress func(name string)
+	// addresses replaces the look-up of the target's name in tests.
+	addresses []netip.Addr
 	// Roots are the certificates that are trusted; nil means the system's.
 	Roots *x509.CertPool
 }
@@ -41,7 +48,8 @@ const (
 // Run plays each of the balancers at the target, a URL whose scheme is http,
 // https, tcp, tls, grpc or grpcs; those that do not speak that are left out.
 // The error is about the URL, the options and the balancers alone, or that of
-// ctx; what a target does is in the report.
+// ctx; what a target does is in the report. With ctx's error, the report has the
+// balancers that were played to their end until then.
 //
 // Equal requests are sent once, and one at a time, so that explain is not itself
 // what makes a target slow; only once a target has been found silent there are
@@ -70,12 +78,21 @@ func Run(ctx context.Context, target string, profiles []*balancer.Balancer, o Op
 	defer cancel()
 	p := &player{Options: o, place: at, asked: map[question]*answer{}}
 	p.resolve(whole)
-	report := &Report{URL: mask(at.String()), Results: make([]Result, len(able))}
+	if err := p.keepFamily(); err != nil {
+		return nil, err
+	}
 	walks := p.walkAll(whole, able)
-	p.diagnoseAll(whole, walks)
-	for i, w := range walks {
-		report.Results[i] = w.result
-		scrub(&report.Results[i])
+	p.asking = true
+	// What a walk has found itself need not be asked for.
+	p.diagnoseAll(whole, slices.DeleteFunc(slices.Clone(walks), func(w *walk) bool { return len(w.result.Findings) > 0 }))
+	report := &Report{URL: mask(at.String())}
+	for _, w := range walks {
+		if ctx.Err() != nil && w.unplayed {
+			continue
+		}
+		w.ownLimit()
+		scrub(&w.result)
+		report.Results = append(report.Results, w.result)
 	}
 	return report, ctx.Err()
 }
@@ -107,11 +124,16 @@ type player struct {
 	asked map[question]*answer
 	// quiet is true once the target took a connection and said nothing.
 	quiet bool
-	known map[signature]reason
-	// walked is how many balancers were played, limited true once a second
-	// try after a pause was refused like the first.
-	walked  int
-	limited bool
+	// endless is true once a body did not end.
+	endless bool
+	// asking is true once the walks are over and the reasons are asked for.
+	asking bool
+	known  map[signature]reason
+	// unrefused is true once an answer came that no limit gives, and passed once
+	// a balancer was satisfied. pace is the pause after which a request that was
+	// refused for a limit was let through, and limited is true once none helped.
+	unrefused, passed, limited bool
+	pace                       time.Duration
 	// waited is true once it was waited for nginx's limit to let one through.
 	waited bool
 }
@@ -119,7 +141,10 @@ type player struct {
 // resolve finds the target's addresses.
 func (p *player) resolve(ctx context.Context) {
 	start := time.Now()
-	addrs, err := lookup(ctx, p.place.name)
+	addrs, err := p.addresses, error(nil)
+	if addrs == nil {
+		addrs, err = lookup(ctx, p.place.name)
+	}
 	p.resolved = time.Since(start)
 	for _, a := range addrs {
 		p.addrs = append(p.addrs, netip.AddrPortFrom(a, p.place.port))
@@ -147,16 +172,12 @@ func lookup(ctx context.Context, name string) ([]netip.Addr, error) {
 // ask asks a question, unless the answer is known: an equal one was asked, and
 // given no less time; or the address does not take connections.
 func (p *player) ask(ctx context.Context, q question) *answer {
-	key := q
-	key.wait = 0
+	q = p.hasten(q)
+	key := q.key()
 	p.mu.Lock()
 	known := p.asked[key]
-	if known == nil || known.stage != atEnd && isTimeout(known.err) && known.took < q.wait-slack {
-		if dead := p.asked[question{addr: q.addr}]; dead != nil {
-			known = dead
-		} else {
-			known = nil
-		}
+	if !q.answeredBy(known) {
+		known = p.asked[question{addr: q.addr}]
 	}
 	p.mu.Unlock()
 	if known != nil {
@@ -172,6 +193,7 @@ func (p *player) ask(ctx context.Context, q question) *answer {
 	if a.stage == atConnect && (!isTimeout(a.err) || a.took >= longEnough) {
 		p.asked[question{addr: q.addr}] = a
 	}
+	p.endless = p.endless || a.stage == atBody && isTimeout(a.err) && a.took-a.headed >= bodyUnneeded-slack
 	p.quiet = p.quiet || a.silent() && a.took >= longEnough
 	return a
 }
@@ -186,7 +208,37 @@ const (
 
 // fresh asks a question anew, whatever is known.
 func (p *player) fresh(ctx context.Context, q question) *answer {
-	return exchange(ctx, q, p.From)
+	return exchange(ctx, p.hasten(q), p.From)
+}
+
+// hasten has a body without end read for a moment only, once the walks are over.
+func (p *player) hasten(q question) question {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.endless && p.asking && q.body == 0 {
+		q.body = bodyEndless
+	}
+	return q
+}
+
+// isEndless reports whether a body was found that does not end.
+func (p *player) isEndless() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.endless
+}
+
+// pass notes that a balancer was satisfied with an answer.
+func (p *player) pass(a *answer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.passed = p.passed || a.http != nil
+}
+
+func (p *player) hasPassed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.passed
 }
 
 // walkAll walks for each balancer: one after the other, until the target is
@@ -197,6 +249,7 @@ func (p *player) walkAll(ctx context.Context, able []*balancer.Balancer) []*walk
 	var wg sync.WaitGroup
 	for i, b := range able {
 		walks[i] = p.newWalk(b)
+		p.tell(b.Name)
 		if !p.isQuiet() {
 			walks[i].run(ctx)
 			continue
@@ -208,7 +261,14 @@ func (p *player) walkAll(ctx context.Context, able []*balancer.Balancer) []*walk
 		})
 	}
 	wg.Wait()
+	p.tell("")
 	return walks
+}
+
+func (p *player) tell(name string) {
+	if p.Progress != nil {
+		p.Progress(name)
+	}
 }
 
 func (p *player) isQuiet() bool {

@@ -71,7 +71,9 @@ func marks() []mark {
 		{wordp, "the field X-Redirect-By names WordPress", fieldHas("X-Redirect-By", "wordpress")},
 		{express, "the field X-Powered-By names Express", fieldHas("X-Powered-By", "express")},
 		{django, "an empty redirect with the fields of Django's SecurityMiddleware", func(r *response) bool {
-			return isDjangoRedirect(r) && (r.has("Cross-Origin-Opener-Policy") || r.has("Referrer-Policy") || r.has("X-Content-Type-Options"))
+			// Since 4.0 there is Cross-Origin-Opener-Policy too.
+			return isDjangoRedirect(r) && r.get("Referrer-Policy") == "same-origin" &&
+				(r.has("Cross-Origin-Opener-Policy") || r.get("X-Content-Type-Options") == "nosniff")
 		}},
 		{rails, "the fields X-Runtime and X-Request-Id are those of Rails", func(r *response) bool { return r.has("X-Runtime") && r.has("X-Request-Id") }},
 		{django, "an empty redirect of a Python server", func(r *response) bool {
@@ -80,6 +82,7 @@ func marks() []mark {
 		{aspnet, "the Server field names it", fieldHas("Server", "kestrel", "microsoft-iis")},
 		{caddy, "the Server field names it", fieldHas("Server", "caddy")},
 		{haproxy, "the page is HAProxy's own", hasBody("No server is available to handle this request.", "Your browser sent an invalid request.")},
+		{haproxy, "an empty redirect without Date and Server, its fields in small letters, is how HAProxy writes it", isHAProxyRedirect},
 		{own, "fail and nothing else, which must not be stored, is hale's own verdict", func(r *response) bool {
 			return r.status >= 400 && string(bytes.TrimSpace(r.body)) == "fail" && r.get("Cache-Control") == "no-store" &&
 				strings.HasPrefix(r.get("Content-Type"), "text/plain") && !r.has("Server")
@@ -88,11 +91,27 @@ func marks() []mark {
 	}
 }
 
-// isDjangoRedirect reports whether a redirect looks like one of Django's: other
-// frameworks and servers write a body.
+// isDjangoRedirect reports whether a redirect looks like one of Django's: most
+// frameworks and servers write a body, or another charset, as PHP does.
 func isDjangoRedirect(r *response) bool {
-	return r.status >= 300 && r.status < 400 && r.size == 0 &&
-		strings.EqualFold(r.get("Content-Type"), "text/html; charset=utf-8")
+	return r.status >= 300 && r.status < 400 && r.size == 0 && r.get("Content-Type") == "text/html; charset=utf-8" &&
+		!r.has("X-Powered-By") && !fieldHas("Set-Cookie", "phpsessid")(r)
+}
+
+// isHAProxyRedirect reports whether a redirect has what HAProxy's own has: a
+// server behind it would have sent the time.
+func isHAProxyRedirect(r *response) bool {
+	if r.status < 300 || r.status > 399 || r.size != 0 || len(r.fields) < 2 {
+		return false
+	}
+	for _, f := range r.fields {
+		switch f.Name {
+		case "content-length", "location", "cache-control", "connection", "set-cookie", "strict-transport-security":
+		default:
+			return false
+		}
+	}
+	return r.fields[0].Name == "content-length"
 }
 
 func hasBody(texts ...string) func(*response) bool {

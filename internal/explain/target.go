@@ -11,6 +11,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/net/idna"
+
 	"hale/internal/balancer"
 )
 
@@ -87,13 +89,14 @@ func usualPort(scheme string) uint16 {
 // parse takes a target apart. Its errors never hold a password.
 func parse(target string) (place, error) {
 	if !strings.Contains(target, "://") {
-		if strings.ContainsRune(target, '@') {
-			return place{}, errors.New("the URL has no scheme; write http:// or https:// before the host")
-		}
-		return place{}, fmt.Errorf("%s has no scheme; did you mean http://%s?", clean(target), clean(target))
+		return place{}, noScheme(target)
 	}
 	u, err := url.Parse(target)
 	if err != nil {
+		// Where a password has a sign that ends it early, its rest is the port's.
+		if strings.ContainsRune(target, '@') {
+			return place{}, errors.New("the URL is not one; is there a user and a password in it? A balancer sends none; leave them out, and write any other # as %23, ? as %3F and @ as %40")
+		}
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err // without the URL, which may hold a password
 		}
@@ -109,6 +112,9 @@ func parse(target string) (place, error) {
 	if p.name == "" {
 		return place{}, errors.New("the URL has no host; write it as http://HOST:PORT/PATH")
 	}
+	if p.name, err = toASCII(p.name); err != nil {
+		return place{}, err
+	}
 	if p.port, err = portOf(u.Port(), p.scheme); err != nil {
 		return place{}, err
 	}
@@ -123,6 +129,32 @@ func parse(target string) (place, error) {
 		return place{}, errors.New("the URL's path or query has a space or a control character in it; write it as %20 and so on")
 	}
 	return p, nil
+}
+
+// noScheme is the error of a target that is no URL yet.
+func noScheme(target string) error {
+	switch {
+	case strings.TrimSpace(target) == "":
+		return errors.New("the URL is empty; write http://HOST:PORT/PATH")
+	case strings.ContainsRune(target, '@'):
+		return errors.New("the URL has no scheme; write http:// or https:// before the host")
+	case strings.HasPrefix(target, "/"):
+		return fmt.Errorf("%s is a path without a host; did you mean http://HOST:PORT%s?", clean(target), clean(target))
+	}
+	return fmt.Errorf("%s has no scheme; did you mean http://%s?", clean(target), clean(target))
+}
+
+// toASCII writes a name with letters beyond ASCII as DNS has it (RFC 5891); any
+// other stays as it is, with the signs that IDNA would refuse.
+func toASCII(name string) (string, error) {
+	if !strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return name, nil
+	}
+	ascii, err := idna.Lookup.ToASCII(name)
+	if err != nil {
+		return "", fmt.Errorf("%q is no name of a host", clean(name))
+	}
+	return ascii, nil
 }
 
 func portOf(text, scheme string) (uint16, error) {
@@ -202,8 +234,13 @@ func mask(s string) string {
 	if strings.Contains(s, "@") {
 		s = regexp.MustCompile(`//[^/@\s"]*@`).ReplaceAllString(s, "//…@")
 	}
+	const secret = `[\w.-]*(?:token|key|secret|pass|pwd|sig|auth|session|ticket|code|state|jwt|saml|assertion)[\w.-]*`
 	if strings.Contains(s, "=") {
-		s = regexp.MustCompile(`(?i)([?&;][\w.-]*(?:token|key|secret|pass|pwd|sig|auth|session|ticket|code|state)[\w.-]*=)[^&;\s"'<>]+`).ReplaceAllString(s, "${1}…")
+		s = regexp.MustCompile(`(?i)([?&;#]`+secret+`=)[^&;\s"'<>…][^&;\s"'<>]*`).ReplaceAllString(s, "${1}…")
+	}
+	// A URL within another's query; its own & is %26.
+	if strings.Contains(s, "%3") {
+		s = regexp.MustCompile(`(?i)((?:%3f|%26|%3b|%23)`+secret+`%3d)(?:[^&;\s"'<>%…]|%[^2]|%2[^6])+`).ReplaceAllString(s, "${1}…")
 	}
 	return s
 }

@@ -2,8 +2,9 @@ package explain
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
-	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,13 @@ type walk struct {
 	// asked for them.
 	hops  []*answer
 	bases []attempt
+	// spent is the time that dead addresses and redirects took.
+	spent time.Duration
+	// weak is true if the server does no TLS that Go's clients do.
+	weak bool
+	// unplayed is true if the time for all was up before the end.
+	unplayed bool
+	ctx      context.Context
 	// strayed is true if a redirect leads where explain does not go.
 	strayed bool
 }
@@ -46,7 +54,15 @@ func (w *walk) step(name StepName, ok bool, took time.Duration, format string, a
 
 // run walks until the end or the first step that the balancer would not accept.
 func (w *walk) run(ctx context.Context) {
+	w.ctx = ctx
+	passed := w.p.hasPassed()
 	w.result.OK = w.way(ctx)
+	switch {
+	case w.result.OK:
+		w.p.pass(w.answer)
+	case passed && w.answer.status() == 429:
+		w.ownRequests()
+	}
 }
 
 func (w *walk) way(ctx context.Context) bool {
@@ -56,7 +72,6 @@ func (w *walk) way(ctx context.Context) bool {
 	if !isAddress(w.place.name) {
 		w.step(StepResolve, true, w.p.resolved, "%s is %s", clean(w.place.name), listAddrs(w.p.addrs))
 	}
-	deadline := time.Now().Add(w.wait())
 	if !w.connect(ctx, w.p.addrs, w.p.Host) {
 		return false
 	}
@@ -65,78 +80,12 @@ func (w *walk) way(ctx context.Context) bool {
 		if !ok || next == nil {
 			return ok
 		}
-		if !w.follow(ctx, *next, time.Until(deadline)) {
+		w.spent += w.answer.took
+		if !w.follow(ctx, *next, w.limits().Whole()-time.Nanosecond) {
 			return false
 		}
 	}
 	return w.step(StepRedirect, false, 0, "more than 10 redirects")
-}
-
-// wait is how long the balancer waits for all of it.
-func (w *walk) wait() time.Duration {
-	if w.b.Timing.Timeout > 0 {
-		return w.b.Timing.Timeout
-	}
-	return 10 * time.Second
-}
-
-// connect asks at the first address that takes the connection. localhost is
-// asked at its first one alone, like many clients do.
-func (w *walk) connect(ctx context.Context, addrs []netip.AddrPort, host string) bool {
-	probe, _ := w.p.place.probe(w.b)
-	left := w.wait()
-	for i, addr := range addrs {
-		target := balancer.Target{
-			Name: w.place.name, Address: addr, TLS: w.place.secure(), Path: w.place.path, Host: host,
-		}
-		if probe.Host == balancer.HostBalancer {
-			target.Balancer = localTo(addr, w.p.From)
-		}
-		w.base = attempt{
-			probe: probe, target: target, proxy: w.p.Proxy && probe.ProxyLocal, secure: target.TLS,
-			sni: w.b.ServerName(target), wait: left,
-		}
-		w.answer = w.p.ask(ctx, w.base.question())
-		w.patiently(ctx)
-		if ctx.Err() != nil {
-			return w.step(StepConnect, false, 0, "not played to the end: the time for all of it is up")
-		}
-		if w.answer.stage != atConnect {
-			break
-		}
-		if i == len(addrs)-1 || i == 3 || isLocalhost(w.place.name) {
-			return w.step(StepConnect, false, w.answer.took, "%s: %s", addr, w.connectError())
-		}
-	}
-	w.step(StepConnect, true, w.answer.connected, "%s takes the connection", w.base.target.Address)
-	return true
-}
-
-// patiently asks again after a pause where a limit on requests may have counted
-// those that explain itself sent for other balancers.
-func (w *walk) patiently(ctx context.Context) {
-	p := w.p
-	p.mu.Lock()
-	p.walked++
-	status := w.answer.status()
-	again := p.walked > 1 && !p.limited && (status == 429 || status == 503)
-	p.mu.Unlock()
-	if !again || !sleep(ctx, 1200*time.Millisecond) {
-		return
-	}
-	a := p.fresh(ctx, w.base.question())
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.limited = a.status() == status
-	w.answer = a
-}
-
-// connectError says why no connection was made.
-func (w *walk) connectError() string {
-	if isTimeout(w.answer.err) {
-		return fmt.Sprintf("no answer to the connection within %s", since(w.answer.took))
-	}
-	return inWords(w.answer.err)
 }
 
 // judge takes the answer step by step. next is where a redirect leads that the
@@ -148,6 +97,10 @@ func (w *walk) judge() (ok bool, next *place) {
 	}
 	if w.base.secure && !w.judgeTLS() {
 		return false, nil
+	}
+	if w.weak {
+		w.remark(balancer.CauseOldTLS, fmt.Sprintf("The server does no better than %s with %s, which Go's own clients refuse since Go 1.22; %s is made in Go. It may be older, or set so that it takes it.",
+			tls.VersionName(a.state.Version), tls.CipherSuiteName(a.state.CipherSuite), w.b.Title))
 	}
 	speak := w.base.probe.Protocol
 	if speak == balancer.TCP || speak == balancer.SSL {
@@ -183,18 +136,34 @@ func (w *walk) noAnswer() bool {
 	}
 }
 
+// needed is how long it took until the balancer knew enough.
+func (a *answer) needed(ends bool) time.Duration {
+	if a.stage == atBody && !ends {
+		return a.headed
+	}
+	return a.took
+}
+
+// isWeak reports whether a handshake is one that Go's own clients do not do.
+func isWeak(s *tls.ConnectionState) bool {
+	return s.Version < tls.VersionTLS12 || slices.ContainsFunc(tls.InsecureCipherSuites(), func(c *tls.CipherSuite) bool { return c.ID == s.CipherSuite })
+}
+
 func (w *walk) judgeHTTP() (ok bool, next *place) {
 	a, b := w.answer, w.b
 	got := a.http.String()
 	location := a.http.get("Location")
+	if !w.judgeInterim() {
+		return false, nil
+	}
 	isRedirect := a.status() >= 300 && a.status() < 400 && location != ""
 	if isRedirect {
 		got += ", Location: " + clean(location)
 	}
-	if isRedirect && b.Judge.Redirects != balancer.RedirectsJudged {
+	if leadsOn(a.http) && b.Judge.Redirects != balancer.RedirectsJudged {
 		return w.judgeRedirect(location)
 	}
-	w.result.Summary = fmt.Sprintf("%s in %s", clip(got), since(a.took))
+	w.result.Summary = fmt.Sprintf("%s in %s", clip(got), since(w.spent+a.needed(b.Judge.Ends)))
 	warned := b.Name == "consul" && a.status() == 429
 	if a.http.version != "" && !b.Judge.Codes.Contain(a.status()) && !warned {
 		w.step(StepStatus, false, a.took, "%s: %s counts %s%s", got, b.Name, counts(b.Judge.Codes), w.assumed(balancer.FactCodes))
@@ -214,32 +183,10 @@ func (w *walk) judgeHTTP() (ok bool, next *place) {
 	return w.judgeBody() && w.inTime(), nil
 }
 
-// judgeBody looks at the body's size. What is behind the balancer's limit does
-// not matter, except to who wrote it.
-func (w *walk) judgeBody() bool {
-	a, limit := w.answer, w.b.Judge.BodyLimit
-	if a.stage == atBody && isTimeout(a.err) && (limit == 0 || len(a.http.body) < limit) && w.base.probe.Protocol != balancer.HTTP09 {
-		return w.step(StepTime, false, a.took, "the body did not end within %s (%d bytes came)%s", since(a.took), len(a.http.body), w.assumed(balancer.FactTimeout))
-	}
-	size := fmt.Sprintf("%d bytes", a.http.size)
-	if a.http.cut {
-		size = fmt.Sprintf("more than %d bytes", bodyLimit)
-	}
-	if a.stage == atBody {
-		size += ", broken off: " + inWords(a.err)
-	}
-	w.step(StepBody, true, 0, "%s", size)
-	const large = 10 << 10 // what the kubelet reads
-	if limit > 0 && a.http.size > large {
-		w.remark(balancer.CauseLargeBody, fmt.Sprintf("The body has %s; %s reads %d of them and closes, which the server's log may show as a broken pipe.", size, w.b.Title, limit))
-	}
-	return true
-}
-
 // inTime is the step that compares the whole time.
 func (w *walk) inTime() bool {
-	took, wait := w.answer.took, w.wait()
-	w.step(StepTime, true, took, "%s of %s%s", since(took), wait, w.assumed(balancer.FactTimeout))
+	took := w.spent + w.answer.needed(w.b.Judge.Ends)
+	w.step(StepTime, true, took, "%s of %s%s", since(took), w.waits(), w.assumed(balancer.FactTimeout))
 	return true
 }
 
@@ -292,8 +239,4 @@ func (w *walk) assumed(facts ...balancer.Fact) string {
 		return ""
 	}
 	return " (assumed: " + strings.Join(which, ", ") + ")"
-}
-
-func (w *walk) remark(cause balancer.CauseID, why ...string) {
-	w.result.Remarks = append(w.result.Remarks, Finding{Cause: cause, Sure: Certain, Why: why, Fix: []string{sentence(balancer.CauseOf(cause).Fix)}})
 }

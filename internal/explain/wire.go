@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"hale/internal/balancer"
@@ -25,7 +26,34 @@ type question struct {
 	send, method, host, agent string
 	// service is whose health gRPC is asked for; "" is the server's.
 	service string
-	wait    time.Duration // for all of it
+	// modern has TLS done as Go's own clients do it.
+	modern bool
+	wait   time.Duration // for all of it
+	// connect bounds the connection, and body the reading of the body after the
+	// head; 0 is as long as wait.
+	connect, body time.Duration
+}
+
+// key is what makes questions equal: all but how long is waited.
+func (q question) key() question {
+	q.wait, q.connect, q.body = 0, 0, 0
+	return q
+}
+
+// answeredBy reports whether an answer to an equal question is one to this: it
+// was not given up earlier than this would be.
+func (q question) answeredBy(a *answer) bool {
+	if a == nil || a.stage == atEnd || !isTimeout(a.err) {
+		return a != nil
+	}
+	took, wait := a.took, q.wait
+	switch {
+	case a.stage == atConnect && q.connect > 0:
+		wait = min(wait, q.connect)
+	case a.stage == atBody && q.body > 0:
+		took, wait = a.took-a.headed, q.body
+	}
+	return took >= wait-slack
 }
 
 // A stage is how far an exchange came.
@@ -44,9 +72,11 @@ const (
 type answer struct {
 	stage stage
 	err   error
-	// How long after the start the connection and TLS stood, and all of it.
-	connected, secured, took time.Duration
-	state                    *tls.ConnectionState
+	start time.Time
+	// How long after the start the connection and TLS stood, the head was whole,
+	// and all of it.
+	connected, secured, headed, took time.Duration
+	state                            *tls.ConnectionState
 	// wantsCert is true if the server asked for a client certificate.
 	wantsCert bool
 	// first are the first bytes that came, for what is no HTTP.
@@ -68,22 +98,56 @@ func (a *answer) silent() bool {
 	return a.stage == atRequest && len(a.first) == 0 && isTimeout(a.err)
 }
 
+// within is the answer as one sees it who waits so long and no longer, and for
+// the body's end too if ends is true. An answer that others waited for may be
+// too late for this one.
+func (a *answer) within(w balancer.Wait, ends bool) *answer {
+	late := func(at stage, took time.Duration) *answer {
+		return &answer{stage: at, err: context.DeadlineExceeded, start: a.start, connected: min(a.connected, took), secured: min(a.secured, took), took: took, wantsCert: a.wantsCert}
+	}
+	connect, head := w.All, w.All
+	if w.All == 0 {
+		connect, head = w.Connect, a.connected+w.Status
+	}
+	headed := a.headed
+	if a.http == nil {
+		headed = a.took
+	}
+	switch {
+	case a.connected > connect:
+		return late(atConnect, connect)
+	case a.stage >= atTLS && a.secured > head, a.stage == atTLS && a.took > head:
+		return late(atTLS, head)
+	case a.stage >= atRequest && (a.http != nil || a.stage == atRequest) && headed > head:
+		seen := late(atRequest, head)
+		seen.first, seen.state = a.first, a.state
+		if a.http != nil {
+			seen.first = nil // what was there of the head by then is not known
+		}
+		return seen
+	case ends && a.http != nil && w.All > 0 && a.took > w.All:
+		seen := *a
+		seen.stage, seen.err, seen.took = atBody, context.DeadlineExceeded, w.All
+		return &seen
+	}
+	return a
+}
+
 // exchange asks a question. It returns when it is answered, when its time is up
 // or ctx ends, and leaves no connection behind.
 func exchange(ctx context.Context, q question, from netip.Addr) *answer {
 	ctx, cancel := context.WithTimeout(ctx, q.wait)
 	defer cancel()
-	start := time.Now()
-	a := &answer{}
-	defer func() { a.took = time.Since(start) }()
+	a := &answer{start: time.Now()}
+	defer func() { a.took = time.Since(a.start) }()
 
-	var d net.Dialer
+	d := net.Dialer{Timeout: q.connect}
 	d.SetMultipathTCP(false)
 	if from.IsValid() && from.Unmap().Is4() == q.addr.Addr().Unmap().Is4() {
 		d.LocalAddr = &net.TCPAddr{IP: from.AsSlice()}
 	}
 	conn, err := d.DialContext(ctx, "tcp", q.addr.String())
-	a.connected = time.Since(start)
+	a.connected = time.Since(a.start)
 	if err != nil {
 		a.err = err
 		return a
@@ -98,7 +162,7 @@ func exchange(ctx context.Context, q question, from netip.Addr) *answer {
 	if q.tls {
 		a.stage = atTLS
 		secured, err := handshake(ctx, conn, q, a)
-		a.secured = time.Since(start)
+		a.secured = time.Since(a.start)
 		if err != nil {
 			a.err = err
 			return a
@@ -118,7 +182,8 @@ func exchange(ctx context.Context, q question, from netip.Addr) *answer {
 }
 
 // handshake does TLS. Nothing is verified here, so that what is wrong with a
-// certificate can be told.
+// certificate can be told; and all that Go can do is offered, as most balancers
+// take servers that are older than Go's own clients do.
 func handshake(ctx context.Context, conn net.Conn, q question, a *answer) (net.Conn, error) {
 	config := &tls.Config{
 		InsecureSkipVerify: true,
@@ -127,6 +192,12 @@ func handshake(ctx context.Context, conn net.Conn, q question, a *answer) (net.C
 			a.wantsCert = true
 			return &tls.Certificate{}, nil
 		},
+	}
+	if !q.modern {
+		config.MinVersion = tls.VersionTLS10
+		for _, suite := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {
+			config.CipherSuites = append(config.CipherSuites, suite.ID)
+		}
 	}
 	if q.speak == balancer.HTTP2 || q.speak == balancer.GRPC {
 		config.NextProtos = []string{"h2"}
@@ -145,7 +216,16 @@ func talk(conn net.Conn, q question, a *answer) {
 	a.stage = atRequest
 	_, writeErr := conn.Write([]byte(q.send))
 	kept := &keeper{conn: conn}
-	a.http, a.err = readResponse(bufio.NewReader(kept), q.method, q.speak == balancer.HTTP09)
+	stop := func() bool { return true }
+	a.http, a.err = readResponse(bufio.NewReader(kept), q.method, q.speak == balancer.HTTP09, func() {
+		a.headed = time.Since(a.start)
+		if q.body > 0 {
+			// Like the end of the whole time, this only ever sets a time that
+			// is past, so neither undoes the other.
+			stop = time.AfterFunc(q.body, func() { conn.SetDeadline(time.Unix(1, 0)) }).Stop
+		}
+	})
+	stop()
 	a.first = kept.first.Bytes()
 	switch {
 	case a.http == nil && len(a.first) == 0 && a.err != nil && writeErr != nil:

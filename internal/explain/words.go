@@ -29,8 +29,8 @@ func inWords(err error) string {
 		}
 		return clean(e.Err)
 	}
-	if e, ok := errors.AsType[tls.AlertError](err); ok {
-		return fmt.Sprintf("the server ended it with the alert %d, %s", uint8(e), alertText(e))
+	if alert := alertOf(err); alert != 0 {
+		return fmt.Sprintf("the server ended it with the alert %d, %s", alert, strings.TrimPrefix(tls.AlertError(alert).Error(), "tls: "))
 	}
 	switch {
 	case err == nil:
@@ -60,8 +60,6 @@ func inWords(err error) string {
 	}
 	return clean(text)
 }
-
-func alertText(e tls.AlertError) string { return strings.TrimPrefix(e.Error(), "tls: ") }
 
 // since is a duration as people say it.
 func since(d time.Duration) string {
