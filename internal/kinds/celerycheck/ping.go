@@ -122,12 +122,21 @@ func (p *ping) judge(contentType string, body []byte) (mine bool, err error) {
 // noReply is the failure of a ping that was waited for in vain. Known says what
 // is known of why.
 func (p *ping) noReply(known string) error {
-	return check.Failf(check.ReasonTimeout, "%s: %w from '%s' within %v; %s", p.target, ErrNoReply, p.worker, p.timeout.Round(time.Millisecond), known)
+	return check.Failf(check.ReasonTimeout, "%s: %w from '%s' within %v; %s", p.target, ErrNoReply, p.worker, inWords(p.timeout), known)
 }
 
 // nobody is the failure of a ping that no worker can have got.
 func (p *ping) nobody(known string) error {
 	return check.Failf(check.ReasonMissing, "%s: %w from '%s': %s", p.target, ErrNoReply, p.worker, known)
+}
+
+// inWords rounds a time as it was set: some of it is gone by the time the ping
+// begins.
+func inWords(timeout time.Duration) time.Duration {
+	if timeout < 500*time.Millisecond {
+		return timeout.Round(10 * time.Millisecond)
+	}
+	return timeout.Round(100 * time.Millisecond)
 }
 
 // gaveUp is the failure of a ping whose context ended first.
