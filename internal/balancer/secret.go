@@ -15,7 +15,7 @@ func Secret(name string) bool {
 	whole := strings.ToLower(name)
 	for _, part := range []string{
 		"token", "secret", "passw", "passphrase", "jwt", "session", "sessid", "cookie", "credential", "signature",
-		"authoriz", "authoris", "authentic", "bearer", "csrf", "xsrf", "ticket", "privatekey",
+		"authoriz", "authoris", "authentic", "bearer", "csrf", "xsrf", "ticket", "privatekey", "saml", "assertion",
 	} {
 		if strings.Contains(whole, part) {
 			return true

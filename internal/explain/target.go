@@ -234,13 +234,26 @@ func mask(s string) string {
 	if strings.Contains(s, "@") {
 		s = regexp.MustCompile(`//[^/@\s"]*@`).ReplaceAllString(s, "//…@")
 	}
-	const secret = `[\w.-]*(?:token|key|secret|pass|pwd|sig|auth|session|ticket|code|state|jwt|saml|assertion)[\w.-]*`
 	if strings.Contains(s, "=") {
-		s = regexp.MustCompile(`(?i)([?&;#]`+secret+`=)[^&;\s"'<>…][^&;\s"'<>]*`).ReplaceAllString(s, "${1}…")
+		s = maskValues(s, `([?&;#]([\w.-]+)=)[^&;\s"'<>…][^&;\s"'<>]*`)
 	}
 	// A URL within another's query; its own & is %26.
 	if strings.Contains(s, "%3") {
-		s = regexp.MustCompile(`(?i)((?:%3f|%26|%3b|%23)`+secret+`%3d)(?:[^&;\s"'<>%…]|%[^2]|%2[^6])+`).ReplaceAllString(s, "${1}…")
+		s = maskValues(s, `(?i)((?:%3f|%26|%3b|%23)([\w.-]+)%3d)(?:[^&;\s"'<>%…]|%[^2]|%2[^6])+`)
 	}
 	return s
+}
+
+// maskValues masks what follows the first group of each match if the second is a
+// secret's name.
+func maskValues(s, expression string) string {
+	parameter := regexp.MustCompile(expression)
+	return parameter.ReplaceAllStringFunc(s, func(match string) string {
+		groups := parameter.FindStringSubmatch(match)
+		if balancer.Secret(groups[2]) {
+			return groups[1] + "…"
+		}
+		// Its value may hold another URL, or a fragment.
+		return groups[1] + maskValues(match[len(groups[1]):], expression)
+	})
 }
