@@ -1,6 +1,7 @@
 package docker_test
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -195,7 +196,12 @@ func TestDiesWhileARunHangs(t *testing.T) {
 	silent := d.Run("--label", mine, "--label", "hale.timeout=1m", "--label", "hale.interval=1m", "--expose", "80", d.Busybox(), "nc", "-l", "-p", "80", "-e", "sleep", "1000")
 	w := watch(t, d.Host, mine)
 	w.expectNames(silent)
-	time.Sleep(200 * time.Millisecond) // a run hangs, most likely
+	servertest.Wait(t, "a run to hang: nc becomes sleep when it has a connection", func() error {
+		if top := d.Docker("top", silent); strings.Contains(top, "nc -l") {
+			return errors.New(top)
+		}
+		return nil
+	})
 	began := time.Now()
 	d.Docker("pause", silent)
 	w.expect(silent, check.Down, "paused")
