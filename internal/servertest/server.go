@@ -1,6 +1,7 @@
 package servertest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -9,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -116,8 +118,35 @@ func (s *Server) Kill() {
 }
 
 // Pause stops the server's process from running, so that it accepts
-// connections, in the kernel, and answers nothing.
-func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+// connections, in the kernel, and answers nothing. It returns once every thread
+// has stopped: the signal reaches one first, and the others a moment later.
+func (s *Server) Pause() {
+	s.tb.Helper()
+	s.signal(syscall.SIGSTOP)
+	Wait(s.tb, s.recipe.name+" to stop running", func() error { return allStopped(s.PID()) })
+}
+
+// allStopped returns an error that names a thread of the process which still
+// runs.
+func allStopped(pid int) error {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil {
+		return err
+	}
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		if err != nil {
+			return err
+		}
+		// The state follows the program's name in brackets, which may hold
+		// brackets itself (proc(5)).
+		_, state, _ := strings.Cut(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " ")
+		if !strings.HasPrefix(state, "T") {
+			return fmt.Errorf("%s is in state %.1s", thread, state)
+		}
+	}
+	return nil
+}
 
 // Resume undoes [Server.Pause].
 func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
