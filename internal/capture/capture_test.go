@@ -354,3 +354,25 @@ func TestObjections(t *testing.T) {
 		}
 	}
 }
+
+// Who got an answer and then ends the capture must not read that nothing arrived.
+func TestWhatWasAnsweredIsShown(t *testing.T) {
+	for range 200 {
+		s := start(t, capture.Options{})
+		c := s.dial(t)
+		if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, make([]byte, len("HTTP/1.1 200"))); err != nil {
+			t.Fatal(err)
+		}
+		s.stop()
+		s.wait(t)
+		if s.summary.Arrivals != 1 {
+			t.Fatalf("%d arrivals, want 1", s.summary.Arrivals)
+		}
+		if a := s.next(t); a.Line != "GET / HTTP/1.1" {
+			t.Fatalf("%q arrived", a.Line)
+		}
+	}
+}

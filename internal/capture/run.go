@@ -33,41 +33,39 @@ type Summary struct {
 // ErrBlocked says that what arrived last could not be shown.
 var ErrBlocked = errors.New("the output takes no more: what arrived last is not shown, or in part")
 
-// settle is how long showing may take after the context has ended.
+// settle is how long showing what arrived may take after the context has ended.
 const settle = time.Second
 
 // Run answers what arrives at a listener, and shows each arrival, one at a time.
 // It ends when the context does, after Count arrivals, or when show fails, which
-// is its error, as is a listener that breaks. It closes the listener, and
-// returns when all its connections are closed and its goroutines have ended, but
-// for a show that is blocked when the context ends: that is left behind after a
-// second, and the error is ErrBlocked.
+// is its error, as is a listener that breaks. What was answered before the
+// context ended is shown still, for up to a second: who got an answer must not
+// be told that nothing arrived. It closes the listener, and returns when all its
+// connections are closed and its goroutines have ended, but for a show that is
+// blocked for that second: that is left behind, and the error is ErrBlocked.
 func Run(ctx context.Context, l net.Listener, o Options, show func(*Arrival) error) (Summary, error) {
 	begin := time.Now()
 	ctx, cancel := context.WithCancelCause(ctx)
-	r := &run{options: o, cancel: cancel, slots: make(chan struct{}, MaxConnections), arrivals: make(chan *Arrival)}
+	defer cancel(nil)
+	r := &run{options: o, cancel: cancel, slots: make(chan struct{}, MaxConnections),
+		arrivals: make(chan *Arrival), over: make(chan struct{})}
+	late := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		_ = l.Close()
+		time.AfterFunc(settle, func() { close(late) })
+	})
+	defer stop()
 	var workers sync.WaitGroup
 	workers.Go(func() { r.accept(ctx, l, &workers) })
-	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
-	defer stop()
-	var failed error
-	summary := Summary{Senders: map[string]int{}}
-	book := &book{}
-	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case a := <-r.arrivals:
-			summary.Arrivals++
-			a.Number = summary.Arrivals
-			book.enter(a)
-			summary.Senders[a.Sender()]++
-			failed = patiently(ctx, func() error { return show(a) })
-			if failed != nil || o.Count > 0 && summary.Arrivals >= o.Count {
-				cancel(nil)
-			}
-		}
-	}
-	workers.Wait()
+	idle := make(chan struct{})
+	go func() {
+		workers.Wait()
+		close(idle)
+	}()
+	summary, failed := r.showAll(idle, late, show)
+	cancel(nil)
+	close(r.over)
+	<-idle
 	_ = l.Close()
 	summary.Dropped, summary.Took = int(r.dropped.Load()), time.Since(begin)
 	if broken, ok := errors.AsType[brokenError](context.Cause(ctx)); ok {
@@ -76,19 +74,40 @@ func Run(ctx context.Context, l net.Listener, o Options, show func(*Arrival) err
 	return summary, failed
 }
 
-// patiently runs show, and leaves it alone if it is blocked when the context ends.
-func patiently(ctx context.Context, show func() error) error {
+// showAll shows what arrives until Count of it has, a show fails, it is late, or
+// it is idle: then the context has ended, and every connection with it.
+func (r *run) showAll(idle, late <-chan struct{}, show func(*Arrival) error) (Summary, error) {
+	summary := Summary{Senders: map[string]int{}}
+	book := &book{}
+	for {
+		select {
+		case <-idle:
+			return summary, nil
+		case <-late:
+			return summary, nil
+		case a := <-r.arrivals:
+			summary.Arrivals++
+			a.Number = summary.Arrivals
+			book.enter(a)
+			summary.Senders[a.Sender()]++
+			if err := patiently(late, func() error { return show(a) }); err != nil {
+				return summary, err
+			}
+			if r.options.Count > 0 && summary.Arrivals >= r.options.Count {
+				return summary, nil
+			}
+		}
+	}
+}
+
+// patiently runs show, and leaves it alone if it is blocked when it is late.
+func patiently(late <-chan struct{}, show func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- show() }()
 	select {
 	case err := <-done:
 		return err
-	case <-ctx.Done():
-	}
-	select {
-	case err := <-done:
-		return err
-	case <-time.After(settle):
+	case <-late:
 		return ErrBlocked
 	}
 }
@@ -102,6 +121,7 @@ type run struct {
 	cancel   context.CancelCauseFunc
 	slots    chan struct{}
 	arrivals chan *Arrival
+	over     chan struct{} // closed when no more arrivals are shown
 	dropped  atomic.Int64
 }
 
@@ -136,9 +156,12 @@ func (r *run) accept(ctx context.Context, l net.Listener, workers *sync.WaitGrou
 		}
 		c := &conn{nc: nc, options: r.options, certificate: certificate, from: addrPort(nc.RemoteAddr()), to: addrPort(nc.LocalAddr())}
 		c.send = func(a *Arrival) {
+			if ctx.Err() != nil && a.Answer == "" {
+				return // it is not the peer who ended it
+			}
 			select {
 			case r.arrivals <- a:
-			case <-ctx.Done():
+			case <-r.over:
 			}
 		}
 		workers.Go(func() {
