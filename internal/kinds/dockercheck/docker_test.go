@@ -79,9 +79,7 @@ func TestStates(t *testing.T) {
 	loops := sh("exit 4", "--restart", "always")
 	gaveUp := sh("exit 5", "--restart", "on-failure:2")
 	once := sh("test -e /tmp/x || { touch /tmp/x; exit 1; }; exec sleep 1000", "--restart", "always")
-	// The word that there was no memory left may reach the engine later than that
-	// the container ended, which would then be told without it.
-	hog := sh("tail /dev/zero; sleep 3; exit 137", "--memory", "16m", "--memory-swap", "16m")
+	hog := hog(t, d)
 	wrong := d.Create(busybox, "/no/such/program")
 	if _, err := d.Try("start", wrong); err == nil {
 		t.Error("a container without its program starts")
@@ -129,6 +127,27 @@ func TestStates(t *testing.T) {
 	// What somebody restarts begins at none.
 	d.Docker("restart", once)
 	expect(t, "docker://"+once+"?min_uptime=1h&max_restarts=0&host="+d.Host, "", "running since "+moment)
+}
+
+// hog returns the name of a container that was killed, and of which the engine
+// knows that it lacked memory: it is killed when it has said so. The engine hears
+// of it in another way than of the container's end, and may miss it.
+func hog(t *testing.T, d *servertest.DockerEngine) string {
+	begin := fmt.Sprint(time.Now().Add(-time.Minute).Unix())
+	name := d.Run("--memory", "16m", "--memory-swap", "16m", d.Busybox(),
+		"sh", "-c", "while :; do tail /dev/zero; sleep 0.5; done")
+	servertest.Wait(t, name+" to lack memory", func() error {
+		now := fmt.Sprint(time.Now().Unix() + 1)
+		if d.Docker("events", "--since", begin, "--until", now, "--filter", "container="+name, "--filter", "event=oom") == "" {
+			return errors.New("the engine has not said so")
+		}
+		return nil
+	})
+	// It may have ended by itself, if the kernel chose the shell.
+	if out, err := d.Try("kill", name); err != nil && d.Inspect(name, "{{.State.Running}}") == "true" {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return name
 }
 
 // A container that loops is up for a moment again and again. Nobody who looks
