@@ -5,7 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"hale/internal/check"
 	"hale/internal/kinds/celerycheck"
@@ -13,17 +12,14 @@ import (
 	"hale/internal/servertest"
 )
 
-var kinds = []check.Kind{celerycheck.KindRedis(), celerycheck.KindRedisTLS(), celerycheck.KindAMQP(), celerycheck.KindAMQPTLS()}
+var kinds = kindtest.Kinds{celerycheck.KindRedis(), celerycheck.KindRedisTLS(), celerycheck.KindAMQP(), celerycheck.KindAMQPTLS()}
 
-func build(url string, options ...check.Option) (*check.Check, error) {
-	registry, err := check.NewRegistry(check.Env{}, kinds...)
-	if err != nil {
-		return nil, err
-	}
-	policy := check.DefaultPolicy()
-	policy.Interval, policy.Timeout = time.Minute, 20*time.Second
-	return registry.Build(check.Spec{URL: url, Options: options, Policy: policy})
-}
+var (
+	run           = kinds.Run
+	build         = kinds.Build
+	option        = kindtest.Option
+	expectFailure = kindtest.ExpectFailure
+)
 
 func mustBuild(t *testing.T, url string, options ...check.Option) *check.Check {
 	t.Helper()
@@ -32,17 +28,6 @@ func mustBuild(t *testing.T, url string, options ...check.Option) *check.Check {
 		t.Fatalf("build %s: %v", url, err)
 	}
 	return c
-}
-
-// run builds a check with a patient timeout and runs it once.
-func run(t *testing.T, url string, options ...check.Option) check.Result {
-	t.Helper()
-	c := mustBuild(t, url, options...)
-	return c.Run(t.Context(), func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) })
-}
-
-func option(name, value string) check.Option {
-	return check.Option{Name: name, Values: []string{value}}
 }
 
 // soon is for runs that are to end without a reply.
@@ -63,20 +48,6 @@ func expectUp(t *testing.T, worker, url string, options ...check.Option) {
 		return c.Run(t.Context(), nil).Err
 	})
 	expectPong(t, run(t, url, append(options, option("worker", worker))...), worker)
-}
-
-// expectFailure asserts a failure's reason and that its text has all parts.
-func expectFailure(t *testing.T, result check.Result, reason check.Reason, parts ...string) {
-	t.Helper()
-	if result.Reason() != reason {
-		t.Errorf("reason %q (%v), want %q", result.Reason(), result.Err, reason)
-		return
-	}
-	for _, part := range parts {
-		if !strings.Contains(result.Text(), part) {
-			t.Errorf("error %q, want %q in it", result.Text(), part)
-		}
-	}
 }
 
 func TestContract(t *testing.T) {

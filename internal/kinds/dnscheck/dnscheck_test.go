@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"hale/internal/check"
 	"hale/internal/kinds/dnscheck"
@@ -14,44 +13,14 @@ import (
 	"hale/internal/servertest"
 )
 
-func build(kind check.Kind, url string) (*check.Check, error) {
-	registry, err := check.NewRegistry(check.Env{}, kind)
-	if err != nil {
-		return nil, err
-	}
-	policy := check.DefaultPolicy()
-	policy.Interval, policy.Timeout = time.Minute, 20*time.Second
-	return registry.Build(check.Spec{URL: url, Policy: policy})
-}
+var kinds = kindtest.Kinds{dnscheck.Kind()}
 
-// run builds a check with a patient timeout and runs it once.
-func run(t *testing.T, url string) check.Result {
-	t.Helper()
-	return runKind(t, dnscheck.Kind(), url)
-}
-
-func runKind(t *testing.T, kind check.Kind, url string) check.Result {
-	t.Helper()
-	c, err := build(kind, url)
-	if err != nil {
-		t.Fatalf("build %s: %v", url, err)
-	}
-	return c.Run(t.Context(), func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) })
-}
-
-func expectNote(t *testing.T, result check.Result, want string) {
-	t.Helper()
-	if result.Err != nil || result.Note != want {
-		t.Errorf("got note %q and error %v, want note %q", result.Note, result.Err, want)
-	}
-}
-
-func expectFailure(t *testing.T, result check.Result, reason check.Reason, text string) {
-	t.Helper()
-	if result.Reason() != reason || !strings.Contains(result.Text(), text) {
-		t.Errorf("got  %s: %s\nwant %s: %s", result.Reason(), result.Text(), reason, text)
-	}
-}
+var (
+	run           = kinds.Run
+	build         = kinds.Build
+	expectNote    = kindtest.ExpectNote
+	expectFailure = kindtest.ExpectFailure
+)
 
 // TestContract runs the contract, which is for streams, over TCP.
 func TestContract(t *testing.T) {
@@ -154,11 +123,11 @@ func TestSystemResolver(t *testing.T) {
 		}
 	}
 	kind := dnscheck.KindOf(conf)
-	expectFailure(t, runKind(t, kind, "dns:///www.example.org"), check.ReasonMissing, "dns:///www.example.org: the system's resolver is not known: open "+conf)
+	expectFailure(t, kindtest.Kinds{kind}.Run(t, "dns:///www.example.org"), check.ReasonMissing, "dns:///www.example.org: the system's resolver is not known: open "+conf)
 
 	// Nothing listens on these addresses' port 53, which only root could take.
 	write("# a comment\nsearch example.org\nnameserver 127.53.53.1\nnameserver 127.53.53.2\nnameserver x\noptions edns0\n")
-	result := runKind(t, kind, "dns:///www.example.org")
+	result := kindtest.Kinds{kind}.Run(t, "dns:///www.example.org")
 	expectFailure(t, result, check.ReasonRefused, "dns:///www.example.org: name server 127.53.53.1:53: ")
 	expectFailure(t, result, check.ReasonRefused, "; name server 127.53.53.2:53: ")
 	expectFailure(t, result, check.ReasonRefused, "; see "+conf)
@@ -195,14 +164,14 @@ func TestOptions(t *testing.T) {
 		{"exact alone", "dns://h/n?exact", "exact: needs expect, the answers that may be there"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := build(dnscheck.Kind(), test.url)
+			_, err := build(test.url)
 			if err == nil || err.Error() != test.want {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
 		})
 	}
 	for _, url := range []string{dnscheck.Kind().Example, "dns:///example.org", "dns://h/.?type=NS", "dns://h/_dmarc.example.org.?type=txt", "dns://h/2001:db8::1?type=PTR"} {
-		if _, err := build(dnscheck.Kind(), url); err != nil {
+		if _, err := build(url); err != nil {
 			t.Errorf("%s: %v", url, err)
 		}
 	}

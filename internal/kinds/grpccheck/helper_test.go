@@ -8,9 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -19,45 +17,24 @@ import (
 
 	"hale/internal/check"
 	"hale/internal/kinds/grpccheck"
+	"hale/internal/kinds/kindtest"
 	"hale/internal/servertest"
 )
 
-func build(url string, options ...check.Option) (*check.Check, error) {
-	registry, err := check.NewRegistry(check.Env{}, grpccheck.Kind(), grpccheck.KindTLS())
-	if err != nil {
-		return nil, err
-	}
-	policy := check.DefaultPolicy()
-	policy.Interval, policy.Timeout = time.Minute, 30*time.Second
-	return registry.Build(check.Spec{URL: url, Options: options, Policy: policy})
-}
+var kinds = kindtest.Kinds{grpccheck.Kind(), grpccheck.KindTLS()}
 
-// run builds a check with a patient timeout and runs it once.
-func run(t *testing.T, url string, options ...check.Option) check.Result {
-	t.Helper()
-	c, err := build(url, options...)
-	if err != nil {
-		t.Fatalf("build %s: %v", url, err)
-	}
-	return c.Run(t.Context(), func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) })
-}
+var (
+	run           = kinds.Run
+	build         = kinds.Build
+	value         = kindtest.Option
+	expectFailure = kindtest.ExpectFailure
+)
 
 func expectServing(t *testing.T, result check.Result) {
 	t.Helper()
 	if result.Err != nil || result.Note != "SERVING" {
 		t.Errorf("got note %q and error %v, want SERVING", result.Note, result.Err)
 	}
-}
-
-func expectFailure(t *testing.T, result check.Result, reason check.Reason, text string) {
-	t.Helper()
-	if result.Healthy() || result.Reason() != reason || !strings.Contains(result.Text(), text) {
-		t.Errorf("got reason %q (%s), want %q with %q in it", result.Reason(), result.Text(), reason, text)
-	}
-}
-
-func value(name, value string) check.Option {
-	return check.Option{Name: name, Values: []string{value}}
 }
 
 // serveGRPC serves the health service, unless it is nil, with the gRPC library

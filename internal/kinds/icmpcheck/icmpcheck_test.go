@@ -5,22 +5,16 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
-	"hale/internal/check"
 	"hale/internal/kinds/icmpcheck"
 	"hale/internal/kinds/kindtest"
 )
 
-func build(url string) (*check.Check, error) {
-	registry, err := check.NewRegistry(check.Env{}, icmpcheck.Kind())
-	if err != nil {
-		return nil, err
-	}
-	policy := check.DefaultPolicy()
-	policy.Interval, policy.Timeout = time.Minute, 20*time.Second
-	return registry.Build(check.Spec{URL: url, Policy: policy})
-}
+var kinds = kindtest.Kinds{icmpcheck.Kind()}
+
+var (
+	build = kinds.Build
+)
 
 // answered makes a host's reply out of a request.
 func answered(request []byte, kind byte) []byte {

@@ -19,6 +19,11 @@ import (
 	"hale/internal/servertest"
 )
 
+var (
+	run           = kinds.Run
+	expectFailure = kindtest.ExpectFailure
+)
+
 // inside is set in the process that runs in a network of its own.
 const inside = "HALE_TEST_OWN_NETWORK"
 
@@ -123,22 +128,6 @@ func noAnswer(t *testing.T) {
 	kindtest.ExpectReason(t, kindtest.Run(t, ctx, c), check.ReasonCanceled)
 	if d := time.Since(start); d > c.Policy.Timeout/2 {
 		t.Errorf("ended after %v, want soon after the cancellation", d)
-	}
-}
-
-func run(t *testing.T, url string) check.Result {
-	t.Helper()
-	c, err := build(url)
-	if err != nil {
-		t.Fatalf("build %s: %v", url, err)
-	}
-	return c.Run(t.Context(), func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) })
-}
-
-func expectFailure(t *testing.T, result check.Result, reason check.Reason, text string) {
-	t.Helper()
-	if result.Reason() != reason || !strings.Contains(result.Text(), text) {
-		t.Errorf("got  %s: %s\nwant %s: %s", result.Reason(), result.Text(), reason, text)
 	}
 }
 

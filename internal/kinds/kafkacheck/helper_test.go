@@ -7,54 +7,24 @@ package kafkacheck_test
 import (
 	"io"
 	"net"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"hale/internal/check"
 	"hale/internal/kinds/kafkacheck"
+	"hale/internal/kinds/kindtest"
 )
 
-func build(url string, options ...check.Option) (*check.Check, error) {
-	registry, err := check.NewRegistry(check.Env{}, kafkacheck.Kind(), kafkacheck.KindTLS())
-	if err != nil {
-		return nil, err
-	}
-	policy := check.DefaultPolicy()
-	policy.Interval, policy.Timeout = time.Minute, 30*time.Second
-	return registry.Build(check.Spec{URL: url, Options: options, Policy: policy})
-}
+var kinds = kindtest.Kinds{kafkacheck.Kind(), kafkacheck.KindTLS()}
 
-// run builds a check with a patient timeout and runs it once.
-func run(t *testing.T, url string, options ...check.Option) check.Result {
-	t.Helper()
-	c, err := build(url, options...)
-	if err != nil {
-		t.Fatalf("build %s: %v", url, err)
-	}
-	return c.Run(t.Context(), func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) })
-}
-
-func expectNote(t *testing.T, result check.Result, want string) {
-	t.Helper()
-	if result.Err != nil || result.Note != want {
-		t.Errorf("got note %q and error %v, want note %q", result.Note, result.Err, want)
-	}
-}
-
-func expectFailure(t *testing.T, result check.Result, reason check.Reason, text string) {
-	t.Helper()
-	if result.Healthy() || result.Reason() != reason || !strings.Contains(result.Text(), text) {
-		t.Errorf("got reason %q (%s), want %q with %q in it", result.Reason(), result.Text(), reason, text)
-	}
-}
-
-func value(name, value string) check.Option {
-	return check.Option{Name: name, Values: []string{value}}
-}
+var (
+	run           = kinds.Run
+	build         = kinds.Build
+	value         = kindtest.Option
+	expectNote    = kindtest.ExpectNote
+	expectFailure = kindtest.ExpectFailure
+)
 
 // cluster starts a fake cluster until the test ends and returns it and the
 // address of its first broker.

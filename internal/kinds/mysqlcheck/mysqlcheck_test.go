@@ -6,7 +6,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"hale/internal/check"
 	"hale/internal/kinds/kindtest"
@@ -14,53 +13,20 @@ import (
 	"hale/internal/servertest"
 )
 
-// run builds a check with a patient timeout and runs it once.
-func run(t *testing.T, url string, options ...check.Option) check.Result {
-	t.Helper()
-	return runFrom(t, check.Env{}, url, options...)
-}
+var kinds = kindtest.Kinds{mysqlcheck.Kind()}
 
-func runFrom(t *testing.T, env check.Env, url string, options ...check.Option) check.Result {
-	t.Helper()
-	c, err := build(env, url, options...)
-	if err != nil {
-		t.Fatalf("build %s: %v", url, err)
-	}
-	return c.Run(t.Context(), func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) })
-}
-
-func build(env check.Env, url string, options ...check.Option) (*check.Check, error) {
-	registry, err := check.NewRegistry(env, mysqlcheck.Kind())
-	if err != nil {
-		return nil, err
-	}
-	policy := check.DefaultPolicy()
-	policy.Interval, policy.Timeout = time.Minute, 30*time.Second
-	return registry.Build(check.Spec{URL: url, Options: options, Policy: policy})
-}
-
-func option(name, value string) check.Option {
-	return check.Option{Name: name, Values: []string{value}}
-}
+var (
+	run           = kinds.Run
+	runFrom       = kinds.RunIn
+	build         = kinds.BuildIn
+	option        = kindtest.Option
+	expectFailure = kindtest.ExpectFailure
+)
 
 func expectNote(t *testing.T, result check.Result, want string) {
 	t.Helper()
 	if result.Err != nil || !strings.HasPrefix(result.Note, want) {
 		t.Errorf("got note %q and error %v, want note %q", result.Note, result.Err, want)
-	}
-}
-
-// expectFailure asserts a failure's reason and that its text has all parts.
-func expectFailure(t *testing.T, result check.Result, reason check.Reason, parts ...string) {
-	t.Helper()
-	if result.Reason() != reason {
-		t.Errorf("reason %q (%v), want %q", result.Reason(), result.Err, reason)
-		return
-	}
-	for _, part := range parts {
-		if !strings.Contains(result.Text(), part) {
-			t.Errorf("error %q, want %q in it", result.Text(), part)
-		}
 	}
 }
 

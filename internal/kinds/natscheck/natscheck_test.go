@@ -16,25 +16,14 @@ import (
 	"hale/internal/servertest"
 )
 
-func build(url string, options ...check.Option) (*check.Check, error) {
-	registry, err := check.NewRegistry(check.Env{}, natscheck.Kind(), natscheck.KindTLS())
-	if err != nil {
-		return nil, err
-	}
-	policy := check.DefaultPolicy()
-	policy.Interval, policy.Timeout = time.Minute, 30*time.Second
-	return registry.Build(check.Spec{URL: url, Options: options, Policy: policy})
-}
+var kinds = kindtest.Kinds{natscheck.Kind(), natscheck.KindTLS()}
 
-// run builds a check with a patient timeout and runs it once.
-func run(t *testing.T, url string, options ...check.Option) check.Result {
-	t.Helper()
-	c, err := build(url, options...)
-	if err != nil {
-		t.Fatalf("build %s: %v", url, err)
-	}
-	return c.Run(t.Context(), func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) })
-}
+var (
+	run           = kinds.Run
+	build         = kinds.Build
+	value         = kindtest.Option
+	expectFailure = kindtest.ExpectFailure
+)
 
 // expectPong expects a healthy run whose note begins with the version and ends
 // as given.
@@ -44,17 +33,6 @@ func expectPong(t *testing.T, result check.Result, end string) {
 	if result.Err != nil || !ok || strings.TrimLeft(rest, "0123456789.") != end {
 		t.Errorf("got note %q and error %v, want PONG, the version and %q", result.Note, result.Err, end)
 	}
-}
-
-func expectFailure(t *testing.T, result check.Result, reason check.Reason, text string) {
-	t.Helper()
-	if result.Healthy() || result.Reason() != reason || !strings.Contains(result.Text(), text) {
-		t.Errorf("got reason %q (%s), want %q with %q in it", result.Reason(), result.Text(), reason, text)
-	}
-}
-
-func value(name, value string) check.Option {
-	return check.Option{Name: name, Values: []string{value}}
 }
 
 func TestContract(t *testing.T) {

@@ -18,40 +18,19 @@ import (
 	"hale/internal/servertest"
 )
 
-func build(url string) (*check.Check, error) {
-	registry, err := check.NewRegistry(check.Env{}, ntpcheck.Kind())
-	if err != nil {
-		return nil, err
-	}
-	policy := check.DefaultPolicy()
-	policy.Interval, policy.Timeout = time.Minute, 20*time.Second
-	return registry.Build(check.Spec{URL: url, Policy: policy})
-}
+var kinds = kindtest.Kinds{ntpcheck.Kind()}
 
-// run builds a check with a patient timeout and runs it once.
-func run(t *testing.T, url string) check.Result {
-	t.Helper()
-	c, err := build(url)
-	if err != nil {
-		t.Fatalf("build %s: %v", url, err)
-	}
-	return c.Run(t.Context(), func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) })
-}
+var (
+	run           = kinds.Run
+	build         = kinds.Build
+	expectFailure = kindtest.ExpectFailure
+)
 
 func expectNote(t *testing.T, result check.Result, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
 		if result.Err != nil || !strings.Contains(result.Note, part) {
 			t.Errorf("got note %q and error %v, want %q in the note", result.Note, result.Err, part)
-		}
-	}
-}
-
-func expectFailure(t *testing.T, result check.Result, reason check.Reason, parts ...string) {
-	t.Helper()
-	for _, part := range parts {
-		if result.Reason() != reason || !strings.Contains(result.Text(), part) {
-			t.Errorf("got  %s: %s\nwant %s: %s", result.Reason(), result.Text(), reason, part)
 		}
 	}
 }

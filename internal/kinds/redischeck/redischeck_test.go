@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"hale/internal/check"
 	"hale/internal/kinds/kindtest"
@@ -12,50 +11,15 @@ import (
 	"hale/internal/servertest"
 )
 
-// run builds a check with a patient timeout and runs it once.
-func run(t *testing.T, url string, options ...check.Option) check.Result {
-	t.Helper()
-	c, err := build(url, options...)
-	if err != nil {
-		t.Fatalf("build %s: %v", url, err)
-	}
-	return c.Run(t.Context(), func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) })
-}
+var kinds = kindtest.Kinds{redischeck.Kind(), redischeck.KindTLS()}
 
-func build(url string, options ...check.Option) (*check.Check, error) {
-	registry, err := check.NewRegistry(check.Env{}, redischeck.Kind(), redischeck.KindTLS())
-	if err != nil {
-		return nil, err
-	}
-	policy := check.DefaultPolicy()
-	policy.Interval, policy.Timeout = time.Minute, 20*time.Second
-	return registry.Build(check.Spec{URL: url, Options: options, Policy: policy})
-}
-
-func option(name, value string) check.Option {
-	return check.Option{Name: name, Values: []string{value}}
-}
-
-func expectNote(t *testing.T, result check.Result, want string) {
-	t.Helper()
-	if result.Err != nil || result.Note != want {
-		t.Errorf("got note %q and error %v, want note %q", result.Note, result.Err, want)
-	}
-}
-
-// expectFailure asserts a failure's reason and that its text has all parts.
-func expectFailure(t *testing.T, result check.Result, reason check.Reason, parts ...string) {
-	t.Helper()
-	if result.Reason() != reason {
-		t.Errorf("reason %q (%v), want %q", result.Reason(), result.Err, reason)
-		return
-	}
-	for _, part := range parts {
-		if !strings.Contains(result.Text(), part) {
-			t.Errorf("error %q, want %q in it", result.Text(), part)
-		}
-	}
-}
+var (
+	run           = kinds.Run
+	build         = kinds.Build
+	option        = kindtest.Option
+	expectNote    = kindtest.ExpectNote
+	expectFailure = kindtest.ExpectFailure
+)
 
 func TestContract(t *testing.T) {
 	t.Run("redis", func(t *testing.T) {

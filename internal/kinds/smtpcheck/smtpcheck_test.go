@@ -15,37 +15,18 @@ import (
 	"hale/internal/servertest"
 )
 
-func build(url string) (*check.Check, error) {
-	registry, err := check.NewRegistry(check.Env{}, smtpcheck.Kind(), smtpcheck.KindTLS())
-	if err != nil {
-		return nil, err
-	}
-	policy := check.DefaultPolicy()
-	policy.Interval, policy.Timeout = time.Minute, 20*time.Second
-	return registry.Build(check.Spec{URL: url, Policy: policy})
-}
+var kinds = kindtest.Kinds{smtpcheck.Kind(), smtpcheck.KindTLS()}
 
-// run builds a check with a patient timeout and runs it once.
-func run(t *testing.T, url string) check.Result {
-	t.Helper()
-	c, err := build(url)
-	if err != nil {
-		t.Fatalf("build %s: %v", url, err)
-	}
-	return c.Run(t.Context(), func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) })
-}
+var (
+	run           = kinds.Run
+	build         = kinds.Build
+	expectFailure = kindtest.ExpectFailure
+)
 
 func expectNote(t *testing.T, result check.Result, end string) {
 	t.Helper()
 	if result.Err != nil || !strings.HasSuffix(result.Note, end) || strings.HasPrefix(result.Note, ",") {
 		t.Errorf("got note %q and error %v, want a note that ends in %q", result.Note, result.Err, end)
-	}
-}
-
-func expectFailure(t *testing.T, result check.Result, reason check.Reason, text string) {
-	t.Helper()
-	if result.Reason() != reason || !strings.Contains(result.Text(), text) {
-		t.Errorf("got  %s: %s\nwant %s: %s", result.Reason(), result.Text(), reason, text)
 	}
 }
 

@@ -17,29 +17,13 @@ import (
 	"hale/internal/servertest"
 )
 
-// run builds a check with a patient timeout and runs it once.
-func run(t *testing.T, url string, options ...check.Option) check.Result {
-	t.Helper()
-	c, err := build(url, options...)
-	if err != nil {
-		t.Fatalf("build %s: %v", url, err)
-	}
-	return c.Run(t.Context(), func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) })
-}
+var kinds = kindtest.Kinds{supervisorcheck.Kind()}
 
-func build(url string, options ...check.Option) (*check.Check, error) {
-	registry, err := check.NewRegistry(check.Env{}, supervisorcheck.Kind())
-	if err != nil {
-		return nil, err
-	}
-	policy := check.DefaultPolicy()
-	policy.Interval, policy.Timeout = time.Minute, 20*time.Second
-	return registry.Build(check.Spec{URL: url, Options: options, Policy: policy})
-}
-
-func option(name string, values ...string) check.Option {
-	return check.Option{Name: name, Values: values}
-}
+var (
+	run    = kinds.Run
+	build  = kinds.Build
+	option = kindtest.Option
+)
 
 func expectNote(t *testing.T, result check.Result, want string) {
 	t.Helper()

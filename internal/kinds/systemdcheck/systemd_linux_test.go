@@ -14,6 +14,8 @@ import (
 	"hale/internal/servertest"
 )
 
+var run = kinds.Run
+
 // units are those of a real systemd, each in a state that a check meets.
 var units = map[string]string{
 	"ok.service":       service(servertest.UnitLoop),
@@ -40,15 +42,6 @@ func service(start string, lines ...string) string {
 		text += "\n" + line
 	}
 	return text
-}
-
-func run(t *testing.T, url string, options ...check.Option) check.Result {
-	t.Helper()
-	c, err := build(url, options...)
-	if err != nil {
-		t.Fatalf("build %s: %v", url, err)
-	}
-	return c.Run(t.Context(), func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) })
 }
 
 // expect compares a result's reason, and its text with a regular expression.

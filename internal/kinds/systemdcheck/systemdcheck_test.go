@@ -15,19 +15,12 @@ import (
 	"hale/internal/kinds/systemdcheck"
 )
 
-func build(url string, options ...check.Option) (*check.Check, error) {
-	registry, err := check.NewRegistry(check.Env{}, systemdcheck.Kind())
-	if err != nil {
-		return nil, err
-	}
-	policy := check.DefaultPolicy()
-	policy.Interval, policy.Timeout = time.Minute, 20*time.Second
-	return registry.Build(check.Spec{URL: url, Options: options, Policy: policy})
-}
+var kinds = kindtest.Kinds{systemdcheck.Kind()}
 
-func option(name string, values ...string) check.Option {
-	return check.Option{Name: name, Values: values}
-}
+var (
+	build  = kinds.Build
+	option = kindtest.Option
+)
 
 func TestURLs(t *testing.T) {
 	for url, want := range map[string]string{

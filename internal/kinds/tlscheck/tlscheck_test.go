@@ -16,32 +16,13 @@ import (
 	"hale/internal/servertest"
 )
 
-func build(url string) (*check.Check, error) {
-	registry, err := check.NewRegistry(check.Env{}, tlscheck.Kind())
-	if err != nil {
-		return nil, err
-	}
-	policy := check.DefaultPolicy()
-	policy.Interval, policy.Timeout = time.Minute, 20*time.Second
-	return registry.Build(check.Spec{URL: url, Policy: policy})
-}
+var kinds = kindtest.Kinds{tlscheck.Kind()}
 
-// run builds a check with a patient timeout and runs it once.
-func run(t *testing.T, url string) check.Result {
-	t.Helper()
-	c, err := build(url)
-	if err != nil {
-		t.Fatalf("build %s: %v", url, err)
-	}
-	return c.Run(t.Context(), func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) })
-}
-
-func expectNote(t *testing.T, result check.Result, want string) {
-	t.Helper()
-	if result.Err != nil || result.Note != want {
-		t.Errorf("got note %q and error %v, want note %q", result.Note, result.Err, want)
-	}
-}
+var (
+	run        = kinds.Run
+	build      = kinds.Build
+	expectNote = kindtest.ExpectNote
+)
 
 // expectFailure asserts a failure's reason and exact message, after the
 // target's URL.

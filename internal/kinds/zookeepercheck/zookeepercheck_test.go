@@ -5,7 +5,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"hale/internal/check"
 	"hale/internal/kinds/kindtest"
@@ -13,39 +12,14 @@ import (
 	"hale/internal/servertest"
 )
 
-// run builds a check with a patient timeout and runs it once.
-func run(t *testing.T, url string) check.Result {
-	t.Helper()
-	c, err := build(url)
-	if err != nil {
-		t.Fatalf("build %s: %v", url, err)
-	}
-	return c.Run(t.Context(), func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) })
-}
+var kinds = kindtest.Kinds{zookeepercheck.Kind()}
 
-func build(url string) (*check.Check, error) {
-	registry, err := check.NewRegistry(check.Env{}, zookeepercheck.Kind())
-	if err != nil {
-		return nil, err
-	}
-	policy := check.DefaultPolicy()
-	policy.Interval, policy.Timeout = time.Minute, 20*time.Second
-	return registry.Build(check.Spec{URL: url, Policy: policy})
-}
-
-func expectNote(t *testing.T, result check.Result, want string) {
-	t.Helper()
-	if result.Err != nil || result.Note != want {
-		t.Errorf("got note %q and error %v, want note %q", result.Note, result.Err, want)
-	}
-}
-
-func expectFailure(t *testing.T, result check.Result, reason check.Reason, text string) {
-	t.Helper()
-	if result.Reason() != reason || !strings.Contains(result.Text(), text) {
-		t.Errorf("got reason %q (%s), want %q with %q in it", result.Reason(), result.Text(), reason, text)
-	}
-}
+var (
+	run           = kinds.Run
+	build         = kinds.Build
+	expectNote    = kindtest.ExpectNote
+	expectFailure = kindtest.ExpectFailure
+)
 
 // waitForMode waits until a server is in one of the modes and returns which. A
 // starting server may leave a connection without an answer for good, so no run
