@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -340,7 +341,8 @@ func overTLS(t *testing.T, addr string) string {
 // goServer starts Go's own server with a handler.
 func goServer(t *testing.T, handler http.HandlerFunc, change func(*http.Server)) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	// Not a port of outgoing connections, which would be taken at other addresses.
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(servertest.FreePort(t))))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -156,29 +156,11 @@ func grpcServer(t *testing.T, healthService bool) string {
 // unframed answers HTTP/1.1 with a body that ends with the connection.
 func unframed(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
-				_, _ = conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nhello\n"))
-			}
-			_ = conn.Close()
+	return servertest.Peer(t, func(conn net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+			_, _ = conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nhello\n"))
 		}
-	}()
-	t.Cleanup(func() {
-		_ = listener.Close()
-		<-done
 	})
-	return listener.Addr().String()
 }
 
 // TestWhatPassesIsRemarkedUpon: the balancer is satisfied, and its user should

@@ -219,22 +219,12 @@ func TestAnswers(t *testing.T) {
 		{"another server", "220 mail.test ESMTP\r\n", "", check.ReasonProtocol, `it begins with "220 mai"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			listener, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer listener.Close()
-			go func() {
-				conn, err := listener.Accept()
-				if err != nil {
-					return
-				}
-				defer conn.Close()
+			address := servertest.Peer(t, func(conn net.Conn) {
 				_, _ = conn.Write([]byte(test.answer))
 				_ = conn.(*net.TCPConn).CloseWrite()
 				_, _ = io.Copy(io.Discard, conn)
-			}()
-			result := run(t, "amqp://app:pass-word@"+listener.Addr().String()+test.options)
+			})
+			result := run(t, "amqp://app:pass-word@"+address+test.options)
 			if test.reason == "" {
 				expectNote(t, result, test.text)
 				return

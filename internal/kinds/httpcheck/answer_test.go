@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hale/internal/check"
+	"hale/internal/servertest"
 )
 
 // TestAnswers is about what a server may rightly send.
@@ -88,7 +89,7 @@ func TestWrongAnswers(t *testing.T) {
 // whether the check notices that while it sends the request or not.
 func TestBusyServer(t *testing.T) {
 	const message = `GET $URL: status 503 Service Unavailable, want 200-299; the body starts with "full"`
-	url := "http://" + serve(t, func(conn net.Conn) { fmt.Fprint(conn, "HTTP/1.0 503 Busy\r\n\r\nfull") })
+	url := "http://" + servertest.Peer(t, func(conn net.Conn) { fmt.Fprint(conn, "HTTP/1.0 503 Busy\r\n\r\nfull") })
 	expectDown(t, run(t, url), check.ReasonStatus, url, message)
 	c := mustBuild(t, func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := check.Dial(ctx, network, address)
@@ -106,7 +107,7 @@ func (brokenPipe) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 func TestFailureWithHangingBody(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
-	url := "http://" + serve(t, func(conn net.Conn) {
+	url := "http://" + servertest.Peer(t, func(conn net.Conn) {
 		readRequest(conn)
 		fmt.Fprint(conn, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 100\r\n\r\nno workers")
 		<-release
@@ -121,7 +122,7 @@ func TestFailureWithHangingBody(t *testing.T) {
 // TestEndlessAnswers ends soon although the answer does not.
 func TestEndlessAnswers(t *testing.T) {
 	endless := func(start, more string) string {
-		return serve(t, func(conn net.Conn) {
+		return servertest.Peer(t, func(conn net.Conn) {
 			readRequest(conn)
 			_, err := conn.Write([]byte(start))
 			for block := []byte(strings.Repeat(more, 1+(16<<10)/len(more))); err == nil; {
@@ -142,7 +143,7 @@ func TestEndlessAnswers(t *testing.T) {
 }
 
 func TestSlow(t *testing.T) {
-	url := "http://" + serve(t, func(conn net.Conn) {
+	url := "http://" + servertest.Peer(t, func(conn net.Conn) {
 		r := readRequest(conn)
 		if r.URL != nil && r.URL.Path == "/slow" {
 			<-time.After(30 * time.Millisecond)
@@ -173,7 +174,7 @@ func TestServerClosesFirst(t *testing.T) {
 		"HTTP/1.1 301 Moved Permanently\r\nLocation: /x\r\nContent-Length: 4\r\n\r\nmove",
 	} {
 		first := make(chan error, 1)
-		url := "http://" + serve(t, func(conn net.Conn) {
+		url := "http://" + servertest.Peer(t, func(conn net.Conn) {
 			if r := readRequest(conn); !r.Close {
 				first <- fmt.Errorf("there is no Connection: close in %v", r.Header)
 				return
@@ -190,7 +191,7 @@ func TestServerClosesFirst(t *testing.T) {
 		}
 	}
 	closed := make(chan error, 1)
-	url := "http://" + serve(t, func(conn net.Conn) {
+	url := "http://" + servertest.Peer(t, func(conn net.Conn) {
 		readRequest(conn)
 		_, _ = conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
 		_, err := conn.Read(make([]byte, 1))

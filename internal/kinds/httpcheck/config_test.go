@@ -9,6 +9,7 @@ import (
 
 	"hale/internal/check"
 	"hale/internal/kinds/httpcheck"
+	"hale/internal/servertest"
 )
 
 func TestNoOptionsAreTheDefaults(t *testing.T) {
@@ -56,7 +57,7 @@ func TestTarget(t *testing.T) {
 	} {
 		t.Run(test.url, func(t *testing.T) {
 			var network, address, host string
-			server := serve(t, func(conn net.Conn) {
+			server := servertest.Peer(t, func(conn net.Conn) {
 				host = readRequest(conn).Host
 				_, _ = conn.Write([]byte("HTTP/1.1 204 No Content\r\n\r\n"))
 			})

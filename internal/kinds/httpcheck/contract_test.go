@@ -52,22 +52,22 @@ func TestHangs(t *testing.T) {
 	headers := hanging("HTTP/1.1 200 OK\r\nContent-")
 	body := hanging("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nready")
 	for name, url := range map[string]string{
-		"in the headers":          "http://" + serve(t, headers) + "/#",
-		"after interim":           "http://" + serve(t, hanging("HTTP/1.1 100 Continue\r\n\r\n")) + "/#",
-		"in the body":             "http://" + serve(t, body) + "/#",
-		"in the body to match":    "http://" + serve(t, body) + "/#body=x",
-		"in a redirect's body":    "http://" + serve(t, hanging("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 10\r\n\r\n")) + "/#follow=1&keepalive",
-		"in a failure's body":     "http://" + serve(t, hanging("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 10\r\n\r\n")) + "/#",
+		"in the headers":          "http://" + servertest.Peer(t, headers) + "/#",
+		"after interim":           "http://" + servertest.Peer(t, hanging("HTTP/1.1 100 Continue\r\n\r\n")) + "/#",
+		"in the body":             "http://" + servertest.Peer(t, body) + "/#",
+		"in the body to match":    "http://" + servertest.Peer(t, body) + "/#body=x",
+		"in a redirect's body":    "http://" + servertest.Peer(t, hanging("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 10\r\n\r\n")) + "/#follow=1&keepalive",
+		"in a failure's body":     "http://" + servertest.Peer(t, hanging("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 10\r\n\r\n")) + "/#",
 		"over TLS":                tlsServer(t, &tls.Config{}, headers) + "/#insecure",
 		"over TLS in the body":    tlsServer(t, &tls.Config{}, body) + "/#insecure",
 		"over HTTP/2":             goServer(t, silent, nil) + "/#version=h2c",
 		"over HTTP/2 with TLS":    goServer(t, silent, serverTLS(t)) + "/#insecure",
-		"kept":                    "http://" + serve(t, headers) + "/#keepalive",
-		"behind a proxy":          "http://app.example/#proxy=http://" + serve(t, headers),
-		"behind a CONNECT":        "https://app.example/#proxy=http://" + serve(t, headers),
-		"behind a tunnel":         "https://app.example/#proxy=http://" + serve(t, hanging("HTTP/1.1 200 OK\r\n\r\n")),
-		"behind a SOCKS proxy":    "https://app.example/#proxy=socks5://" + serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }),
-		"HTTP/2 without settings": "http://" + serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }) + "/#version=h2c",
+		"kept":                    "http://" + servertest.Peer(t, headers) + "/#keepalive",
+		"behind a proxy":          "http://app.example/#proxy=http://" + servertest.Peer(t, headers),
+		"behind a CONNECT":        "https://app.example/#proxy=http://" + servertest.Peer(t, headers),
+		"behind a tunnel":         "https://app.example/#proxy=http://" + servertest.Peer(t, hanging("HTTP/1.1 200 OK\r\n\r\n")),
+		"behind a SOCKS proxy":    "https://app.example/#proxy=socks5://" + servertest.Peer(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }),
+		"HTTP/2 without settings": "http://" + servertest.Peer(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }) + "/#version=h2c",
 	} {
 		t.Run(name, func(t *testing.T) {
 			kind := httpcheck.Kind()

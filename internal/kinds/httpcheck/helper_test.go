@@ -16,6 +16,7 @@ import (
 
 	"hale/internal/check"
 	"hale/internal/kinds/httpcheck"
+	"hale/internal/servertest"
 )
 
 // build makes a check whose timeout is far longer than any answer takes.
@@ -87,43 +88,11 @@ func pairs(name string, entries ...[2]string) check.Option {
 	return check.Option{Name: name, IsMap: true, Pairs: entries}
 }
 
-// serve handles every connection to the address it returns with handle, until
-// the test ends. The connection is closed when handle returns.
-func serve(t *testing.T, handle func(net.Conn)) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-				handle(conn)
-				_ = conn.Close()
-			}()
-		}
-	}()
-	t.Cleanup(func() {
-		cancel()
-		_ = listener.Close()
-		<-done
-	})
-	return listener.Addr().String()
-}
-
 // saying serves connections by reading a request and writing the answer as it
 // stands.
 func saying(t *testing.T, answer string) string {
 	t.Helper()
-	return serve(t, func(conn net.Conn) {
+	return servertest.Peer(t, func(conn net.Conn) {
 		if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
 			_, _ = conn.Write([]byte(answer))
 		}

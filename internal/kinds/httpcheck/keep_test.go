@@ -65,7 +65,7 @@ func TestNotKept(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var dialled atomic.Int32
-			url := "http://" + serve(t, func(conn net.Conn) {
+			url := "http://" + servertest.Peer(t, func(conn net.Conn) {
 				for r := bufio.NewReader(conn); ; {
 					if _, err := http.ReadRequest(r); err != nil {
 						return
@@ -114,7 +114,7 @@ func TestStaleConnection(t *testing.T) {
 			t.Run(method+" "+name, func(t *testing.T) {
 				idle := make(chan struct{})       // a run ended
 				served := make(chan struct{}, 10) // the server is through with a connection
-				url := "http://" + serve(t, func(conn net.Conn) {
+				url := "http://" + servertest.Peer(t, func(conn net.Conn) {
 					defer func() { served <- struct{}{} }()
 					r := bufio.NewReader(conn)
 					if _, err := http.ReadRequest(r); err != nil {
@@ -150,7 +150,7 @@ func TestStaleConnection(t *testing.T) {
 // count.
 func TestStaleIsNotSlow(t *testing.T) {
 	const slow = 500 * time.Millisecond
-	url := "http://" + serve(t, func(conn net.Conn) {
+	url := "http://" + servertest.Peer(t, func(conn net.Conn) {
 		r := bufio.NewReader(conn)
 		_, _ = http.ReadRequest(r)
 		fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")

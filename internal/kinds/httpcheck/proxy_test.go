@@ -149,7 +149,7 @@ func TestProxy(t *testing.T) {
 				if test.credentials != "" {
 					p.auth = "Basic dXNlcjpwQHNz" // user:p@ss
 				}
-				option := "&proxy=http://" + strings.ReplaceAll(test.credentials, "%", "%25") + serve(t, p.handle)
+				option := "&proxy=http://" + strings.ReplaceAll(test.credentials, "%", "%25") + servertest.Peer(t, p.handle)
 				c := mustBuild(t, nil, test.url+option+keep)
 				expectUp(t, once(t, c), "200 in ")
 				expectUp(t, once(t, c), "200 in ")
@@ -159,7 +159,7 @@ func TestProxy(t *testing.T) {
 	}
 	t.Run("credentials stay there", func(t *testing.T) {
 		p := &proxy{backend: plain}
-		expectUp(t, run(t, "http://app.example/#proxy=http://user:hidden1@"+serve(t, p.handle)), "200 in ")
+		expectUp(t, run(t, "http://app.example/#proxy=http://user:hidden1@"+servertest.Peer(t, p.handle)), "200 in ")
 		var got http.Header
 		server := goServer(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header }), nil)
 		expectUp(t, run(t, server), "200 in ")
@@ -171,15 +171,15 @@ func TestProxy(t *testing.T) {
 	t.Run("redirect home by the Host header", func(t *testing.T) {
 		server := goServer(t, http.HandlerFunc(redirecting), serverTLS(t))
 		p := &proxy{backend: strings.TrimPrefix(server, "https://")}
-		expectUp(t, run(t, "https://app.example/to?url=https://www.example.com/x#host=www.example.com&follow=1&insecure&body=/x&proxy=http://"+serve(t, p.handle)), "200 in ")
+		expectUp(t, run(t, "https://app.example/to?url=https://www.example.com/x#host=www.example.com&follow=1&insecure&body=/x&proxy=http://"+servertest.Peer(t, p.handle)), "200 in ")
 		p.expectAsked(t, "CONNECT app.example:443")
 	})
 	t.Run("SOCKS", func(t *testing.T) {
 		p := &proxy{backend: plain}
-		expectUp(t, run(t, "http://app.example/#body=HTTP/1.1 app.example&proxy=socks5://"+serve(t, p.handle)), "200 in ")
+		expectUp(t, run(t, "http://app.example/#body=HTTP/1.1 app.example&proxy=socks5://"+servertest.Peer(t, p.handle)), "200 in ")
 		p.expectAsked(t, "SOCKS app.example:80")
 		p = &proxy{backend: secure}
-		expectUp(t, run(t, "https://app.example/#ca="+certs.CA+"&proxy=socks5h://"+serve(t, p.handle)), "200 in ")
+		expectUp(t, run(t, "https://app.example/#ca="+certs.CA+"&proxy=socks5h://"+servertest.Peer(t, p.handle)), "200 in ")
 		p.expectAsked(t, "SOCKS app.example:443")
 	})
 }
@@ -193,15 +193,15 @@ func TestProxyFails(t *testing.T) {
 	}{
 		{"refused", "http://app.example/", gone, check.ReasonRefused,
 			"GET $URL: through the proxy http://$PROXY: dial tcp 127.0.0.1:1: connect: connection refused; nothing listens there"},
-		{"no credentials", "http://app.example/", serve(t, (&proxy{auth: "x"}).handle), check.ReasonAuth,
+		{"no credentials", "http://app.example/", servertest.Peer(t, (&proxy{auth: "x"}).handle), check.ReasonAuth,
 			"GET $URL: status 407 Proxy Authentication Required, want 200-299; the proxy asks for credentials: write its URL with USER:PASSWORD@ before the host"},
-		{"no credentials for CONNECT", "https://app.example/", serve(t, (&proxy{auth: "x"}).handle), check.ReasonAuth,
+		{"no credentials for CONNECT", "https://app.example/", servertest.Peer(t, (&proxy{auth: "x"}).handle), check.ReasonAuth,
 			"GET $URL: through the proxy http://$PROXY: it answers 407 Proxy Authentication Required; write its URL with USER:PASSWORD@ before the host"},
-		{"CONNECT forbidden", "https://app.example/", serve(t, (&proxy{refuse: "HTTP/1.1 403 Forbidden\r\n\r\n"}).handle), check.ReasonStatus,
+		{"CONNECT forbidden", "https://app.example/", servertest.Peer(t, (&proxy{refuse: "HTTP/1.1 403 Forbidden\r\n\r\n"}).handle), check.ReasonStatus,
 			"GET $URL: through the proxy http://$PROXY: it does not connect to the server but answers 403 Forbidden"},
-		{"early data", "https://app.example/", serve(t, (&proxy{refuse: "HTTP/1.1 200 OK\r\n\r\nSSH-2.0"}).handle), check.ReasonProtocol,
+		{"early data", "https://app.example/", servertest.Peer(t, (&proxy{refuse: "HTTP/1.1 200 OK\r\n\r\nSSH-2.0"}).handle), check.ReasonProtocol,
 			"GET $URL: through the proxy http://$PROXY: the server speaks first, which no TLS server does"},
-		{"no proxy", "https://app.example/", serve(t, (&proxy{refuse: "SSH-2.0-OpenSSH\r\n"}).handle), check.ReasonProtocol,
+		{"no proxy", "https://app.example/", servertest.Peer(t, (&proxy{refuse: "SSH-2.0-OpenSSH\r\n"}).handle), check.ReasonProtocol,
 			"GET $URL: through the proxy http://$PROXY: CONNECT: the answer is not HTTP/1.1; it starts with \"SSH-2.0-OpenSSH\""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -125,7 +125,7 @@ func TestClientCertificate(t *testing.T) {
 func tlsServer(t *testing.T, config *tls.Config, handle func(net.Conn)) string {
 	t.Helper()
 	config.Certificates = serverTLS(t).Certificates
-	return "https://" + serve(t, func(conn net.Conn) {
+	return "https://" + servertest.Peer(t, func(conn net.Conn) {
 		secure := tls.Server(conn, config)
 		if secure.Handshake() == nil {
 			handle(secure)
@@ -155,9 +155,9 @@ func TestHandshake(t *testing.T) {
 			"GET $URL: the server ends the TLS connection: no application protocol; it does not speak HTTP/2"},
 		{"no ALPN", tlsServer(t, &tls.Config{}, answer), "insecure&version=2", check.ReasonProtocol,
 			"GET $URL: the answer is in HTTP/1.1, want HTTP/2; leave version out to take either"},
-		{"not TLS but SSH", "https://" + serve(t, ssh), "", check.ReasonTLS,
+		{"not TLS but SSH", "https://" + servertest.Peer(t, ssh), "", check.ReasonTLS,
 			"GET $URL: TLS handshake: the port does not speak TLS"},
-		{"hangs up", "https://" + serve(t, func(c net.Conn) { _, _ = c.Read(make([]byte, 64<<10)) }), "", check.ReasonClosed,
+		{"hangs up", "https://" + servertest.Peer(t, func(c net.Conn) { _, _ = c.Read(make([]byte, 64<<10)) }), "", check.ReasonClosed,
 			"GET $URL: the server closed the connection during the TLS handshake"},
 		{"body cut short", tlsServer(t, &tls.Config{}, func(c net.Conn) {
 			readRequest(c)

@@ -14,6 +14,7 @@ import (
 
 	"hale/internal/kinds/kafkacheck"
 	"hale/internal/kinds/kindtest"
+	"hale/internal/servertest"
 )
 
 var kinds = kindtest.Kinds{kafkacheck.Kind(), kafkacheck.KindTLS()}
@@ -74,29 +75,11 @@ func metadata(topic string, change func(*kmsg.MetadataResponseTopic)) func(kmsg.
 // hanging up if told to, until the test ends.
 func saying(t *testing.T, answer string, hangUp bool) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = conn.Read(make([]byte, 1<<10))
-			_, _ = io.WriteString(conn, answer)
-			if !hangUp {
-				_, _ = io.Copy(io.Discard, conn)
-			}
-			_ = conn.Close()
+	return "kafka://" + servertest.Peer(t, func(conn net.Conn) {
+		_, _ = conn.Read(make([]byte, 1<<10))
+		_, _ = io.WriteString(conn, answer)
+		if !hangUp {
+			_, _ = io.Copy(io.Discard, conn)
 		}
-	}()
-	t.Cleanup(func() {
-		_ = listener.Close()
-		<-done
 	})
-	return "kafka://" + listener.Addr().String()
 }

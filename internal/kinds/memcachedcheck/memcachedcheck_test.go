@@ -195,22 +195,12 @@ func TestAnswers(t *testing.T) {
 		{"nothing after the version", "CLIENT_ERROR unauthenticated\r\nSTORED\r\n", check.ReasonClosed, "no answer to version"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			listener, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer listener.Close()
-			go func() {
-				conn, err := listener.Accept()
-				if err != nil {
-					return
-				}
-				defer conn.Close()
+			address := servertest.Peer(t, func(conn net.Conn) {
 				_, _ = conn.Write([]byte(test.answer))
 				_ = conn.(*net.TCPConn).CloseWrite()
 				_, _ = io.Copy(io.Discard, conn)
-			}()
-			result := run(t, "memcached://app:pass-word@"+listener.Addr().String())
+			})
+			result := run(t, "memcached://app:pass-word@"+address)
 			expectFailure(t, result, test.reason, test.part)
 			if strings.Contains(result.Text(), "pass-word") {
 				t.Errorf("the password is in %q", result.Text())

@@ -12,10 +12,12 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"hale/internal/check"
+	"hale/internal/servertest"
 )
 
 // A script is what a server that Debian does not have would say: MySQL itself,
@@ -58,27 +60,19 @@ func failure(code int, text string) string {
 	return "\xff" + string([]byte{byte(code), byte(code >> 8)}) + "#HY000" + text
 }
 
-// serve runs the script once on a loopback port and returns the address.
+// serve runs the script for each connection to a loopback port and returns the address.
 func serve(t *testing.T, play func(s *script)) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	t.Cleanup(func() { _ = listener.Close(); <-ended })
-	go func() {
-		defer close(ended)
-		conn, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
+	var playing sync.WaitGroup
+	address := servertest.Peer(t, func(conn net.Conn) {
+		playing.Add(1)
+		defer playing.Done()
 		play(&script{conn: conn})
 		_ = conn.(*net.TCPConn).CloseWrite()
 		_, _ = io.Copy(io.Discard, conn)
-	}()
-	return listener.Addr().String()
+	})
+	t.Cleanup(playing.Wait) // to the goodbye
+	return address
 }
 
 func TestAnswers(t *testing.T) {

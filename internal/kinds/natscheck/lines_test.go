@@ -11,42 +11,25 @@ import (
 	"hale/internal/check"
 	"hale/internal/kinds/kindtest"
 	"hale/internal/kinds/natscheck"
+	"hale/internal/servertest"
 )
 
 // serve greets every client, reads CONNECT and PING, answers and hangs up, until
 // the test ends.
 func serve(t *testing.T, greeting, answer string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			// Small writes, for lines that come in pieces.
-			for part := range strings.SplitSeq(greeting, "|") {
-				_, _ = io.WriteString(conn, part)
-			}
-			if answer != "" {
-				r := bufio.NewReader(conn)
-				_, _ = r.ReadString('\n')
-				_, _ = r.ReadString('\n')
-				_, _ = io.WriteString(conn, answer)
-			}
-			_ = conn.Close()
+	return "nats://" + servertest.Peer(t, func(conn net.Conn) {
+		// Small writes, for lines that come in pieces.
+		for part := range strings.SplitSeq(greeting, "|") {
+			_, _ = io.WriteString(conn, part)
 		}
-	}()
-	t.Cleanup(func() {
-		_ = listener.Close()
-		<-done
+		if answer != "" {
+			r := bufio.NewReader(conn)
+			_, _ = r.ReadString('\n')
+			_, _ = r.ReadString('\n')
+			_, _ = io.WriteString(conn, answer)
+		}
 	})
-	return "nats://" + listener.Addr().String()
 }
 
 const hello = "INFO {\"version\":\"2.1\"}\r\n"

@@ -247,22 +247,12 @@ func TestBounds(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			for _, user := range []string{"app", "app:pass-word"} {
-				listener, err := net.Listen("tcp", "127.0.0.1:0")
-				if err != nil {
-					t.Fatal(err)
-				}
-				go func() {
-					conn, err := listener.Accept()
-					if err != nil {
-						return
-					}
+				address := servertest.Peer(t, func(conn net.Conn) {
 					_, _ = conn.Read(make([]byte, 1024))
 					test.send(conn)
-					_ = conn.Close()
-				}()
-				result := run(t, "postgres://"+user+"@"+listener.Addr().String()+"?sslmode=disable")
+				})
+				result := run(t, "postgres://"+user+"@"+address+"?sslmode=disable")
 				expectFailure(t, result, check.ReasonProtocol, test.part)
-				_ = listener.Close()
 			}
 		})
 	}

@@ -185,21 +185,11 @@ func TestAnswers(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			listener, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer listener.Close()
-			go func() {
-				conn, err := listener.Accept()
-				if err != nil {
-					return
-				}
+			address := servertest.Peer(t, func(conn net.Conn) {
 				_, _ = conn.Read(make([]byte, 1024))
 				_, _ = conn.Write([]byte(test.answer))
-				_ = conn.Close()
-			}()
-			c, err := build(fmt.Sprintf(test.url, listener.Addr()))
+			})
+			c, err := build(fmt.Sprintf(test.url, address))
 			if err != nil {
 				t.Fatal(err)
 			}

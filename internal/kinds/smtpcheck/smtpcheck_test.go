@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -101,17 +100,7 @@ func TestTLS(t *testing.T) {
 // made to say.
 func scripted(t *testing.T, replies ...string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	running.Go(func() {
-		conn, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
+	return "smtp://" + servertest.Peer(t, func(conn net.Conn) {
 		lines := bufio.NewScanner(conn)
 		for _, reply := range replies {
 			_, _ = conn.Write([]byte(reply))
@@ -122,8 +111,6 @@ func scripted(t *testing.T, replies ...string) string {
 		for lines.Scan() {
 		}
 	})
-	t.Cleanup(func() { _ = listener.Close(); running.Wait() })
-	return "smtp://" + listener.Addr().String()
 }
 
 func TestReplies(t *testing.T) {

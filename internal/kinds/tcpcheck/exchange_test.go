@@ -2,15 +2,16 @@ package tcpcheck_test
 
 import (
 	"bufio"
+	"io"
 	"net"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 
 	"hale/internal/check"
 	"hale/internal/kinds/kindtest"
 	"hale/internal/kinds/tcpcheck"
+	"hale/internal/servertest"
 )
 
 // serve runs talk for every connection to the address it returns, until the
@@ -21,30 +22,12 @@ func serve(t *testing.T, address string, talk func(net.Conn)) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var connections sync.WaitGroup
-	connections.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			connections.Go(func() {
-				defer conn.Close()
-				talk(conn)
-				_, _ = bufio.NewReader(conn).WriteTo(discard{})
-			})
-		}
-	})
-	t.Cleanup(func() {
-		_ = listener.Close()
-		connections.Wait()
+	servertest.Handle(t, listener, func(conn net.Conn) {
+		talk(conn)
+		_, _ = io.Copy(io.Discard, conn)
 	})
 	return listener.Addr().String()
 }
-
-type discard struct{}
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
 // says returns a conversation that sends a text.
 func says(text string) func(net.Conn) {

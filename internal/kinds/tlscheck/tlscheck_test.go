@@ -42,22 +42,11 @@ func serve(t *testing.T, config *tls.Config) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() {
-				defer conn.Close()
-				if conn.(*tls.Conn).Handshake() == nil {
-					_, _ = conn.Read(make([]byte, 1))
-				}
-			})
+	servertest.Handle(t, listener, func(conn net.Conn) {
+		if conn.(*tls.Conn).Handshake() == nil {
+			_, _ = conn.Read(make([]byte, 1))
 		}
 	})
-	t.Cleanup(func() { _ = listener.Close(); running.Wait() })
 	return "tls://" + listener.Addr().String()
 }
 
@@ -213,19 +202,7 @@ func TestRealServers(t *testing.T) {
 
 // TestHandshakeBreaksOff is about a server that hangs up in the middle.
 func TestHandshakeBreaksOff(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	go func() {
-		conn, err := listener.Accept()
-		if err == nil {
-			_, _ = conn.Read(make([]byte, 64<<10))
-			_ = conn.Close()
-		}
-	}()
-	url := "tls://" + listener.Addr().String()
+	url := "tls://" + servertest.Peer(t, func(conn net.Conn) { _, _ = conn.Read(make([]byte, 64<<10)) })
 	expectFailure(t, run(t, url), check.ReasonClosed, url, "the server closed the connection during the TLS handshake")
 }
 
