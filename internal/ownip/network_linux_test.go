@@ -5,47 +5,13 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"hale/internal/ownip"
 	"hale/internal/servertest"
 )
-
-// inside is set in the process that runs in a network of its own.
-const inside = "HALE_TEST_OWN_NETWORK"
-
-// TestNetwork runs itself again in a network of its own, whose addresses and
-// routes it may change. Nothing leaves it.
-func TestNetwork(t *testing.T) {
-	if os.Getenv(inside) != "" {
-		inOwnNetwork(t)
-		return
-	}
-	servertest.Program(t, "ip", "iproute2")
-	cmd := exec.Command(os.Args[0], "-test.run=^TestNetwork$", "-test.v", "-test.timeout=5m")
-	cmd.Env = append(os.Environ(), inside+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
-	}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("in a network of its own: %v\n%s", err, out)
-	}
-}
-
-// ip runs iproute2's program.
-func ip(t *testing.T, command string) {
-	t.Helper()
-	if out, err := exec.Command(servertest.Program(t, "ip", "iproute2"), strings.Fields(command)...).CombinedOutput(); err != nil {
-		t.Fatalf("ip %s: %v: %s", command, err, out)
-	}
-}
 
 // onlyRoutes refuses connections: there is no metadata service here.
 func onlyRoutes(ctx context.Context, network, address string) (net.Conn, error) {
@@ -55,7 +21,11 @@ func onlyRoutes(ctx context.Context, network, address string) (net.Conn, error) 
 	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
-func inOwnNetwork(t *testing.T) {
+// Its addresses and routes may be changed. Nothing leaves it.
+func TestNetwork(t *testing.T) {
+	if !servertest.EmptyNetwork(t) {
+		return
+	}
 	find := func(ctx context.Context) (ownip.Answer, error) {
 		return ownip.Find(ctx, ownip.Options{Source: ownip.Route, DialContext: onlyRoutes})
 	}
@@ -66,16 +36,16 @@ func inOwnNetwork(t *testing.T) {
 			t.Errorf("got %v, %v; want %s", a.Addr, err, want)
 		}
 	}
-	ip(t, "link set lo up")
+	servertest.IP(t, "link set lo up")
 	expect("this host has no default route")
-	ip(t, "link add up0 type veth peer name up1")
-	ip(t, "link set up1 up")
-	ip(t, "link set up0 up")
-	ip(t, "addr add fd00:77::5/64 dev up0 nodad")
-	ip(t, "route add default via fd00:77::1 dev up0")
+	servertest.IP(t, "link add up0 type veth peer name up1")
+	servertest.IP(t, "link set up1 up")
+	servertest.IP(t, "link set up0 up")
+	servertest.IP(t, "addr add fd00:77::5/64 dev up0 nodad")
+	servertest.IP(t, "route add default via fd00:77::1 dev up0")
 	expect("[fd00:77::5]")
-	ip(t, "addr add 10.77.0.5/24 dev up0")
-	ip(t, "route add default via 10.77.0.1 dev up0")
+	servertest.IP(t, "addr add 10.77.0.5/24 dev up0")
+	servertest.IP(t, "route add default via 10.77.0.1 dev up0")
 	expect("10.77.0.5")
 
 	now, err := find(t.Context())
@@ -100,17 +70,17 @@ func inOwnNetwork(t *testing.T) {
 	// Addresses come and go until it has noticed, for nothing tells when it has
 	// begun to watch.
 	servertest.Wait(t, "a change to be noticed", func() error {
-		ip(t, "addr add 10.78.0.5/24 dev up0")
-		ip(t, "addr del 10.78.0.5/24 dev up0")
+		servertest.IP(t, "addr add 10.78.0.5/24 dev up0")
+		servertest.IP(t, "addr del 10.78.0.5/24 dev up0")
 		if len(watched) == 0 {
 			return os.ErrDeadlineExceeded
 		}
 		return nil
 	})
-	ip(t, "addr add 10.77.0.6/24 dev up0")
-	ip(t, "addr del 10.77.0.5/24 dev up0")
-	ip(t, "addr replace 10.77.0.6/24 dev up0")
-	ip(t, "route replace default via 10.77.0.1 dev up0")
+	servertest.IP(t, "addr add 10.77.0.6/24 dev up0")
+	servertest.IP(t, "addr del 10.77.0.5/24 dev up0")
+	servertest.IP(t, "addr replace 10.77.0.6/24 dev up0")
+	servertest.IP(t, "route replace default via 10.77.0.1 dev up0")
 	for want := range strings.FieldsSeq("10.77.0.6 [fd00:77::5]") {
 		select {
 		case got := <-changed:
@@ -124,17 +94,17 @@ func inOwnNetwork(t *testing.T) {
 			t.Fatalf("no change to %s in a minute", want)
 		}
 		if want == "10.77.0.6" {
-			ip(t, "route del default via 10.77.0.1 dev up0")
+			servertest.IP(t, "route del default via 10.77.0.1 dev up0")
 		}
 	}
 	// What others can't reach is no news.
 	for len(watched) > 0 {
 		<-watched
 	}
-	ip(t, "addr add 127.0.0.7/8 dev lo")
-	ip(t, "link add other0 type veth peer name other1")
-	ip(t, "link set other1 up")
-	ip(t, "link set other0 up") // gets a link-local address
+	servertest.IP(t, "addr add 127.0.0.7/8 dev lo")
+	servertest.IP(t, "link add other0 type veth peer name other1")
+	servertest.IP(t, "link set other1 up")
+	servertest.IP(t, "link set other0 up") // gets a link-local address
 	if len(watched) > 0 {
 		t.Errorf("%d changes were told that are none", len(watched))
 	}

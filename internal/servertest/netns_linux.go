@@ -21,27 +21,53 @@ const ownNetwork = "HALE_TEST_OWN_NETWORK"
 // it are nobody else's. It needs root.
 func OwnNetwork(t *testing.T) bool {
 	t.Helper()
-	ip := Program(t, "ip", "iproute2")
+	// What is mounted there must not be seen outside: Go makes the mounts
+	// private for that.
+	if !again(t, &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS}) {
+		return false
+	}
+	IP(t, "link set lo up")
+	IP(t, "link add here type veth peer name there")
+	IP(t, "addr add "+OwnAddress+"/24 dev here")
+	IP(t, "link set here up")
+	IP(t, "link set there up")
+	return true
+}
+
+// EmptyNetwork is [OwnNetwork] with a network in which no interface is up, and
+// with the mounts that all have. It needs no root.
+func EmptyNetwork(t *testing.T) bool {
+	t.Helper()
+	attributes := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	if os.Geteuid() != 0 {
+		attributes.Cloneflags |= syscall.CLONE_NEWUSER
+		attributes.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+		attributes.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	}
+	return again(t, attributes)
+}
+
+// IP runs a command of iproute2's program, such as "link set lo up".
+func IP(tb testing.TB, command string) {
+	tb.Helper()
+	Run(tb, Program(tb, "ip", "iproute2"), strings.Fields(command)...)
+}
+
+// again runs the calling test in a process with these attributes, and returns
+// true there.
+func again(t *testing.T, attributes *syscall.SysProcAttr) bool {
+	t.Helper()
 	if os.Getenv(ownNetwork) != "" {
-		for _, args := range []string{
-			"link set lo up", "link add here type veth peer name there",
-			"addr add " + OwnAddress + "/24 dev here", "link set here up", "link set there up",
-		} {
-			Run(t, ip, strings.Fields(args)...)
-		}
 		return true
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v", "-test.timeout=5m")
 	cmd.Env = append(os.Environ(), ownNetwork+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		// What is mounted there must not be seen outside: Go makes the mounts
-		// private for that.
-		Unshareflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL,
-	}
+	attributes.Pdeathsig = syscall.SIGKILL
+	cmd.SysProcAttr = attributes
 	out, err := cmd.CombinedOutput()
 	switch {
 	case err != nil:
-		t.Errorf("in a network of its own, which needs root: %v\n%s", err, out)
+		t.Errorf("in a network of its own, for which root may be needed: %v\n%s", err, out)
 	case !strings.Contains(string(out), "--- PASS: "):
 		t.Errorf("no test ran in the network of its own:\n%s", out)
 	default:

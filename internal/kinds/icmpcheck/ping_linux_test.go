@@ -3,11 +3,9 @@ package icmpcheck_test
 import (
 	"context"
 	"os"
-	"os/exec"
 	"regexp"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -24,36 +22,14 @@ var (
 	expectFailure = kindtest.ExpectFailure
 )
 
-// inside is set in the process that runs in a network of its own.
-const inside = "HALE_TEST_OWN_NETWORK"
-
-// TestPing runs itself again in a network of its own, where it may set who may
-// ping, and where hosts can be made not to answer. Nothing of this host's
-// network is seen from there but a loopback interface of its own.
+// TestPing runs in a network of its own, where it may set who may ping, and where
+// hosts can be made not to answer. Nothing of this host's network is seen from
+// there but a loopback interface of its own.
 func TestPing(t *testing.T) {
-	if os.Getenv(inside) != "" {
-		inOwnNetwork(t)
+	if !servertest.EmptyNetwork(t) {
 		return
 	}
-	servertest.Program(t, "ip", "iproute2")
-	cmd := exec.Command(os.Args[0], "-test.run=^TestPing$", "-test.v", "-test.timeout=5m")
-	cmd.Env = append(os.Environ(), inside+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
-	}
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Errorf("in a network of its own: %v\n%s", err, out)
-	}
-}
-
-func inOwnNetwork(t *testing.T) {
-	if out, err := exec.Command(servertest.Program(t, "ip", "iproute2"), "link", "set", "lo", "up").CombinedOutput(); err != nil {
-		t.Fatalf("ip link set lo up: %v: %s", err, out)
-	}
+	servertest.IP(t, "link set lo up")
 	// A new network has no group that may ping without privileges.
 	t.Run("raw socket", func(t *testing.T) {
 		answers(t)
