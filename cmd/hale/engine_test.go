@@ -25,7 +25,7 @@ func TestBesideAnEngine(t *testing.T) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	public, private := freeAddress(t), freeAddress(t)
+	public, private := servertest.FreeAddress(t), servertest.FreeAddress(t)
 	start(t, "hale", "serve", "--config", config, "--listen", public, "--admin", private, "--log-level", "error")
 	expectAnswer(t, public, 200)
 

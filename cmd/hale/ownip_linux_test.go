@@ -48,7 +48,7 @@ func TestOwnIPChanges(t *testing.T) {
 	}
 	write(good)
 
-	public, private := freeAddress(t), freeAddress(t)
+	public, private := servertest.FreeAddress(t), servertest.FreeAddress(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var log lockedBuffer
 	ended := make(chan int, 1)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"hale/internal/servertest"
 	"io"
 	"net"
 	"net/http"
@@ -91,15 +92,11 @@ func TestScripts(t *testing.T) {
 type listenersKey struct{}
 
 func cmdPorts(ts *testscript.TestScript, _ bool, args []string) {
-	var held []net.Listener
 	for _, name := range args {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port, release, err := servertest.ClaimPort()
 		ts.Check(err)
-		held = append(held, l)
-		ts.Setenv(name, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
-	}
-	for _, l := range held {
-		ts.Check(l.Close())
+		ts.Defer(release)
+		ts.Setenv(name, strconv.Itoa(port))
 	}
 }
 

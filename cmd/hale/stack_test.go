@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -26,7 +25,7 @@ func TestStack(t *testing.T) {
 	redis := servertest.Redis(t)
 	postgres := servertest.Postgres(t)
 	zookeeper := servertest.ZooKeeper(t)
-	public, private := freeAddress(t), freeAddress(t)
+	public, private := servertest.FreeAddress(t), servertest.FreeAddress(t)
 	start(t, "hale", "serve", "--listen", public, "--admin", private, "--log-level", "error",
 		"http://"+nginx.Addr+"/health#name=web&interval=1s",
 		"redis://"+redis.Addr+"#name=cache&interval=1s",
@@ -57,17 +56,6 @@ func TestStack(t *testing.T) {
 			expectAnswer(t, public, 200)
 		})
 	}
-}
-
-// freeAddress is a loopback address that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // start runs hale in this process until the test ends, and fails the test if

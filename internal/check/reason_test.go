@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"hale/internal/check"
+	"hale/internal/servertest"
 )
 
 func TestReasonOf(t *testing.T) {
@@ -64,21 +65,10 @@ func TestReasonOf(t *testing.T) {
 }
 
 func TestReasonOfRefusedDial(t *testing.T) {
-	_, err := check.Dial(t.Context(), "tcp", closedAddress(t))
+	_, err := check.Dial(t.Context(), "tcp", servertest.FreeAddress(t))
 	if got := check.ReasonOf(err); got != check.ReasonRefused {
 		t.Errorf("%v: got %q", err, got)
 	}
-}
-
-// closedAddress is one where nothing listens.
-func closedAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 // A name server that refuses the question is a DNS error, not a refused one.

@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"hale/internal/ownip"
+	"hale/internal/servertest"
 )
 
 // guard makes connections to loopback only, and fails the test for any other.
@@ -214,12 +215,7 @@ func drips(w http.ResponseWriter, r *http.Request) {
 }
 
 func TestNothingIsThere(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
+	address := servertest.FreeAddress(t)
 	for source, variable := range map[string]string{ownip.EC2: ownip.EnvEC2, ownip.ECS: ownip.EnvECS, ownip.Azure: ownip.EnvAzure} {
 		a, err := find(t, source, map[string]string{variable: "http://" + address}, nil)
 		expect(t, a, err, source, "the connection was refused: no metadata service is there")

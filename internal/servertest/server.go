@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -270,32 +269,6 @@ func Wait(tb testing.TB, what string, condition func() error) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-}
-
-// FreePort returns a TCP port of 127.0.0.1 on which nothing listens. It is
-// below the ports that Linux gives to outgoing connections, so that none of
-// those can take it before a server does; and no other test is given it until
-// this one has ended, whichever process it is in.
-func FreePort(tb testing.TB) int {
-	tb.Helper()
-	for range 1000 {
-		port := 18000 + rand.IntN(14000)
-		// A name in Linux' abstract namespace belongs to one process at a time.
-		claim, err := net.Listen("unix", fmt.Sprintf("@hale-test-port-%d", port))
-		if err != nil {
-			continue
-		}
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err != nil {
-			_ = claim.Close()
-			continue
-		}
-		_ = listener.Close()
-		tb.Cleanup(func() { _ = claim.Close() })
-		return port
-	}
-	tb.Fatal("no free port found")
-	return 0
 }
 
 // Program returns the path of a program, which may also be in the directories

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,7 @@ import (
 
 	"hale/internal/check"
 	"hale/internal/discover/links"
+	"hale/internal/servertest"
 )
 
 // graylog is a UDP listener.
@@ -160,7 +162,7 @@ func TestMainSendsResults(t *testing.T) {
 	}
 	for name, value := range map[string]string{
 		"LOCALHOST_PORT_80_TCP": "tcp://127.0.0.9:80", "LOCALHOST_GET_PATH": ":1/?token=hush-hush", "TEST_INTERVAL": "0.2",
-		"LISTEN_HOST": "127.0.0.1", "LISTEN_PORT": freePort(t), "GRAYLOG_HOST": "127.0.0.1", "GRAYLOG_PORT": port,
+		"LISTEN_HOST": "127.0.0.1", "LISTEN_PORT": strconv.Itoa(servertest.FreePort(t)), "GRAYLOG_HOST": "127.0.0.1", "GRAYLOG_PORT": port,
 	} {
 		t.Setenv(name, value)
 	}
@@ -180,18 +182,4 @@ func TestMainSendsResults(t *testing.T) {
 	if code := <-ended; code != 0 {
 		t.Errorf("exit %d: %s", code, errOut.String())
 	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }

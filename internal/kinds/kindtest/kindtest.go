@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hale/internal/check"
+	"hale/internal/servertest"
 )
 
 // Timeout is the timeout of the contract's runs, and Grace how much later a
@@ -39,14 +40,14 @@ type Network struct {
 func (n Network) Run(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		expectLeavesNothing(t)
-		result := n.run(t, t.Context(), refusedAddress(t))
+		result := n.run(t, t.Context(), servertest.FreeAddress(t))
 		expectReason(t, result, check.ReasonRefused)
 	})
 	t.Run("cancelled", func(t *testing.T) {
 		expectLeavesNothing(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		result := n.run(t, ctx, refusedAddress(t))
+		result := n.run(t, ctx, servertest.FreeAddress(t))
 		expectReason(t, result, check.ReasonCanceled)
 	})
 	t.Run("cancelled while waiting", func(t *testing.T) {

@@ -121,14 +121,3 @@ func (s *server) expectNoConnections(t *testing.T) {
 		t.Error("a connection is still open after the run")
 	}
 }
-
-// refusedAddress is a loopback address where nothing listens.
-func refusedAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}

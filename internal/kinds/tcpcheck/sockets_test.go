@@ -22,7 +22,7 @@ func TestThisHost(t *testing.T) {
 	bound = append(bound, interfaceAddresses(t)...)
 	for _, host := range bound {
 		t.Run(host, func(t *testing.T) {
-			port := freePort(t)
+			port := strconv.Itoa(servertest.FreePort(t))
 			serve(t, net.JoinHostPort(host, port), says("here"))
 			for _, url := range []string{"tcp://:" + port, "tcp://" + port, "tcp://" + port + "?expect=here"} {
 				if result := runPatiently(t, url); !result.Healthy() {
@@ -31,21 +31,6 @@ func TestThisHost(t *testing.T) {
 			}
 		})
 	}
-}
-
-// freePort returns a port that nothing listens on, on any address of this host.
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", ":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 // interfaceAddresses returns the addresses that this machine has besides the
@@ -66,7 +51,7 @@ func interfaceAddresses(t *testing.T) []string {
 }
 
 func TestThisHostRefused(t *testing.T) {
-	port := freePort(t)
+	port := strconv.Itoa(servertest.FreePort(t))
 	result := runPatiently(t, "tcp://:"+port)
 	kindtest.ExpectReason(t, result, check.ReasonRefused)
 	want := "this host's port " + port + " refused the connection: nothing listens there; is the service running, and on this address and port? (connection refused)"
