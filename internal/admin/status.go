@@ -84,7 +84,7 @@ func StatusOf(source Source, info Info, now time.Time) Status {
 			Runs: view.Runs, Skipped: view.Skipped, Late: view.Late.Seconds(), Waiting: view.Waiting,
 		}
 		if state.Status != check.Unknown {
-			since := state.Since.UTC()
+			since := view.Since(now).UTC()
 			one.Since = &since
 			one.Last = resultOf(state.Last)
 		}

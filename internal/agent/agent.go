@@ -169,12 +169,13 @@ func (a *Agent) Resume() { a.conditions.drain(false) }
 // Draining reports whether the instance is draining.
 func (a *Agent) Draining() bool { return a.conditions.draining.Load() }
 
-// logVerdicts logs each change of a group's outcome, and sees start-up pass
-// when nobody asks.
+// logVerdicts logs each change of a group's outcome, and each check that goes
+// stale, and sees start-up pass when nobody asks.
 func (a *Agent) logVerdicts(ctx context.Context) {
 	known := map[string]verdict.Outcome{}
+	var stale staleness
 	for {
-		var next time.Time
+		next := stale.log(a.log, a.monitor.All(), time.Now())
 		for _, name := range a.Groups() {
 			g := (*a.groups.Load())[name]
 			if g == nil {

@@ -281,11 +281,15 @@ func (o *OnDemand) keep(c *check.Check, r check.Result, waited time.Duration) {
 	}
 }
 
-// instant is the policy by which a single result decides.
+// instant is the policy by which a single result decides, and does not age
+// until the next.
 func instant(p check.Policy) check.Policy {
-	p.Fall, p.Rise = 1, 1
+	p.Fall, p.Rise, p.Interval = 1, 1, ageless
 	return p
 }
+
+// ageless is an interval in which no result goes stale.
+const ageless = 50 * 365 * 24 * time.Hour
 
 func (o *OnDemand) members() iter.Seq2[*check.Check, check.State] {
 	return func(yield func(*check.Check, check.State) bool) {

@@ -30,7 +30,8 @@ type State struct {
 	// Status is what is believed. A stale state is to be taken as down
 	// whatever its status; see [State.Stale].
 	Status Status
-	// Since is when Status became what it is; zero while unknown.
+	// Since is when Status became what it is; zero while unknown. See
+	// [State.BelievedSince] for a state that is stale.
 	Since time.Time
 	// Streak is how many results in a row, the last one included, were as
 	// healthy or as unhealthy as the last one.
@@ -47,7 +48,9 @@ type State struct {
 // thresholds ask for.
 func (s State) Next(r Result, p Policy) State {
 	end := r.At.Add(r.Took)
+	downSince := end
 	if s.Stale(end, p) {
+		downSince = s.BelievedSince(end, p)
 		s = State{WasUp: s.WasUp}
 	}
 	next := State{Status: s.Status, Since: s.Since, Streak: 1, Last: r, WasUp: s.WasUp}
@@ -60,6 +63,9 @@ func (s State) Next(r Result, p Policy) State {
 	}
 	if s.Status == Unknown || s.Status != want && (next.Streak >= threshold || IsCertain(r.Err)) {
 		next.Status, next.Since = want, end
+		if want == Down {
+			next.Since = downSince
+		}
 	}
 	next.WasUp = next.WasUp || next.Status == Up
 	return next
@@ -91,6 +97,15 @@ func (s State) Believed(now time.Time, p Policy) Status {
 		return Down
 	}
 	return s.Status
+}
+
+// BelievedSince is since when [State.Believed] is what it is at now; zero while
+// unknown. A state that was up is down since it went stale.
+func (s State) BelievedSince(now time.Time, p Policy) time.Time {
+	if s.Status == Up && s.Stale(now, p) {
+		return s.StaleAt(p)
+	}
+	return s.Since
 }
 
 // Degraded reports whether the check is up with a reservation.

@@ -128,6 +128,32 @@ func TestNextAfterStale(t *testing.T) {
 	}
 }
 
+// Who was up is down since it went stale, and a failure after that changes
+// nothing; nor does staleness for who was down.
+func TestSinceWhenStale(t *testing.T) {
+	p := check.DefaultPolicy()
+	at := func(s check.State, after time.Duration) time.Duration {
+		return s.BelievedSince(start.Add(after), p).Sub(start)
+	}
+	var s check.State
+	up := s.Next(result(0, nil), p)
+	stale, late := p.StaleAfter(), time.Hour
+	for name, got := range map[string][2]time.Duration{
+		"up":                       {at(up, stale), 0},
+		"stale":                    {at(up, late), stale},
+		"stale and failing":        {at(up.Next(result(late, errDown), p), late), stale},
+		"stale and healthy":        {at(up.Next(result(late, nil), p), late), late},
+		"down and stale":           {at(s.Next(result(0, errDown), p), late), 0},
+		"down, stale and failing":  {at(s.Next(result(0, errDown), p).Next(result(late, errDown), p), late), 0},
+		"down, stale, and healthy": {at(s.Next(result(0, errDown), p).Next(result(late, nil), p), late), late},
+	} {
+		// A result ends a little later than it begins.
+		if d := got[0] - got[1]; d < 0 || d > 10*time.Millisecond {
+			t.Errorf("%s: since %v, want %v", name, got[0], got[1])
+		}
+	}
+}
+
 func TestDegraded(t *testing.T) {
 	p := check.DefaultPolicy()
 	var s check.State
@@ -216,8 +242,12 @@ func checkStep(t *testing.T, before, s check.State, r check.Result, p check.Poli
 	if !r.Healthy() && same >= p.Fall && believed != check.Down {
 		t.Errorf("%v after %d failures", believed, same)
 	}
-	if changed := s.Status != before.Status || fresh; changed != s.Since.Equal(end) && !before.Since.Equal(end) {
-		t.Errorf("changed is %v, since %v, end %v", changed, s.Since, end)
+	since := before.BelievedSince(end, p)
+	if before.Believed(end, p) != believed {
+		since = end
+	}
+	if !s.Since.Equal(since) {
+		t.Errorf("%v since %v, want %v: before it was %v", believed, s.Since, since, before.Believed(end, p))
 	}
 	if fresh {
 		return

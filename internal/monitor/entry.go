@@ -20,13 +20,13 @@ type entry struct {
 
 	runs, skipped atomic.Uint64
 	late          atomic.Int64 // nanoseconds
-	waiting       atomic.Bool  // queued in a pool
+	waiting       atomic.Int64 // when the run was due that is queued in a pool, in Unix nanoseconds; 0 when none is
 
 	due       time.Time
 	index     int // in the heap; -1 when not in it
 	running   bool
 	stuck     bool // the run in flight was taken for a timeout already
-	again     bool // the watcher noticed a change during the run in flight
+	again     bool // another run is wanted as soon as the one in flight has ended
 	removed   bool
 	run       uint64 // counts runs, to tell a late guard from a current one
 	started   time.Time

@@ -115,7 +115,8 @@ type View struct {
 	State check.State
 	// Runs and Skipped count since the check was set.
 	Runs, Skipped uint64
-	// Late is how much later than due the last run started.
+	// Late is how much later than due the last run started; while one waits, how
+	// long that has been.
 	Late time.Duration
 	// Waiting is true while a due run waits for a place in its pool.
 	Waiting bool
@@ -126,6 +127,14 @@ type View struct {
 
 // Stale reports whether the last result is too old at now to be believed.
 func (v View) Stale(now time.Time) bool { return !v.Ageless && v.State.Stale(now, v.Check.Policy) }
+
+// Since is since when [View.Believed] is what it is at now; zero while unknown.
+func (v View) Since(now time.Time) time.Time {
+	if v.Ageless {
+		return v.State.Since
+	}
+	return v.State.BelievedSince(now, v.Check.Policy)
+}
 
 // Believed is the status at now: down when stale.
 func (v View) Believed(now time.Time) check.Status {
@@ -143,7 +152,10 @@ func (m *Monitor) Views() []View {
 		views[i] = View{
 			Check: e.check.Load(), State: *e.state.Load(),
 			Runs: e.runs.Load(), Skipped: e.skipped.Load(),
-			Late: time.Duration(e.late.Load()), Waiting: e.waiting.Load(),
+			Late: time.Duration(e.late.Load()),
+		}
+		if due := e.waiting.Load(); due != 0 {
+			views[i].Waiting, views[i].Late = true, time.Since(time.Unix(0, due))
 		}
 	}
 	return views

@@ -14,7 +14,7 @@ func (m *Monitor) start(e *entry, due time.Time) {
 	e.again = false
 	p := m.pools[e.check.Load().Pool]
 	if p != nil && p.active >= p.limit {
-		e.waiting.Store(true)
+		e.waiting.Store(due.UnixNano())
 		p.queue = append(p.queue, e)
 		e.started = due
 		return
@@ -28,7 +28,7 @@ func (m *Monitor) launch(e *entry, p *pool, due time.Time) {
 		p.active++
 	}
 	now := time.Now()
-	e.waiting.Store(false)
+	e.waiting.Store(0)
 	e.run++
 	e.started = now
 	late := now.Sub(due)
@@ -126,7 +126,10 @@ func (m *Monitor) believe(e *entry, c *check.Check, r check.Result) news {
 	e.state.Store(&next)
 	e.runs.Add(1)
 	n := news{check: c, ran: true, before: old.Believed(r.At.Add(r.Took), c.Policy), state: next}
-	if n.before != next.Status || old.Degraded() != next.Degraded() {
+	// Who looked before the new state was there may have found the old one stale,
+	// even if the run had ended before it was.
+	seenStale := old.Stale(time.Now(), c.Policy)
+	if n.before != next.Status || old.Degraded() != next.Degraded() || seenStale {
 		m.changed()
 	}
 	if next.Pending() {

@@ -10,6 +10,9 @@ import (
 // over half a second.
 const firstGap = 500 * time.Microsecond
 
+// maxOverlap is how long a due run may wait for the end of the one in flight.
+const maxOverlap = 100 * time.Millisecond
+
 // minGap is the least time between two runs that a watcher asks for, however
 // often it calls.
 const minGap = 50 * time.Millisecond
@@ -69,6 +72,10 @@ func (m *Monitor) startDue(now time.Time) (wait time.Duration, ok bool) {
 		due := e.due
 		e.due = m.nextDue(e, now)
 		heap.Fix(&m.due, 0)
+		if e.running && m.ends(e, now) {
+			e.again = true
+			continue
+		}
 		if e.running {
 			news = append(news, m.skip(e))
 			continue
@@ -76,6 +83,14 @@ func (m *Monitor) startDue(now time.Time) (wait time.Duration, ok bool) {
 		m.start(e, due)
 	}
 	return 0, false
+}
+
+// ends reports whether the run in flight is about to be over, since its timeout
+// is. With a timeout as long as the interval, the next run is due at that moment:
+// it waits a little, where a skip would make a hanging target run half as often.
+func (m *Monitor) ends(e *entry, now time.Time) bool {
+	left := e.started.Add(e.check.Load().Policy.Timeout).Sub(now)
+	return !e.stuck && e.waiting.Load() == 0 && left <= maxOverlap
 }
 
 // nextDue is the entry's next place in the schedule after a run that started
