@@ -49,7 +49,7 @@ const healthJSON = "application/health+json"
 //	/readyz    /_healthz/readyz/    ready
 //	/startupz  /_healthz/startupz/  startup
 //	/healthz   /_healthz/           all
-//	/group/NAME                     NAME, or 404
+//	/group/NAME                     NAME, or 404; under /_healthz/ too
 //	anything else                   ready
 //
 // Paths are compared as they were sent: in lower case, not decoded, and with
@@ -176,14 +176,20 @@ func statusOf(text []byte) int {
 // groupOf returns the group that a path asks for, and whether by its name.
 func groupOf(path []byte) (group string, named bool) {
 	path = bytes.TrimSuffix(path, []byte("/"))
+	if within, ok := bytes.CutPrefix(path, []byte("/_healthz")); ok {
+		if len(within) == 0 {
+			return check.GroupAll, false
+		}
+		path = within
+	}
 	switch string(path) {
-	case "/livez", "/_healthz/livez":
+	case "/livez":
 		return check.GroupLive, false
-	case "/readyz", "/_healthz/readyz":
+	case "/readyz":
 		return check.GroupReady, false
-	case "/startupz", "/_healthz/startupz":
+	case "/startupz":
 		return check.GroupStartup, false
-	case "/healthz", "/_healthz":
+	case "/healthz":
 		return check.GroupAll, false
 	}
 	if name, ok := bytes.CutPrefix(path, []byte("/group/")); ok {

@@ -51,9 +51,10 @@ func TestVerdictsPaths(t *testing.T) {
 		"/livez": "live", "/livez/": "live", "/livez?verbose": "live", "/livez/?x=/readyz": "live",
 		"/_healthz/livez/": "live", "/_healthz/livez": "live", "http://host:80/livez": "live",
 		"/startupz": "startup", "/startupz/": "startup", "/_healthz/startupz/": "startup", "/_healthz/startupz": "startup",
-		"/healthz": "all", "/healthz/": "all", "/_healthz/": "all", "/_healthz": "all",
+		"/healthz": "all", "/healthz/": "all", "/_healthz/": "all", "/_healthz": "all", "/_healthz/healthz/": "all", "/_healthz?x": "all",
 		"/readyz": "ready", "/readyz/": "ready", "/_healthz/readyz/": "ready", "/_healthz/readyz": "ready",
 		"/group/live": "live", "/group/web": "web", "/group/web/": "web", "/group/web?x": "web",
+		"/_healthz/group/web/": "web", "/_healthz/group/web": "web", "/_healthz/group/nosuch": "", "/_healthz/group/": "ready",
 		"/group/nosuch": "", "/group/web/x": "", "/group/WEB": "", "/group/w%65b": "", "/group//": "",
 
 		// Everything else is ready.
@@ -61,7 +62,8 @@ func TestVerdictsPaths(t *testing.T) {
 		"//livez": "ready", "/livez//": "ready", "/LIVEZ": "ready", "/Livez": "ready", "/l%69vez": "ready", "/./livez": "ready",
 		"/x/../livez": "ready", "/livez/x": "ready", "/livezx": "ready", "livez": "ready", "/livez;x": "ready", "/livez#x": "ready",
 		"/livez%2f": "ready", "/livez%00": "ready", "http://host": "ready", "http://livez": "ready", "/_healthz//livez": "ready",
-		"/_healthz/healthz": "ready", "/groups/web": "ready", "x?u=http://h/livez": "ready",
+		"/groups/web": "ready", "/_healthzlivez": "ready", "/_healthz/x": "ready", "/_healthz/group": "ready",
+		"/_healthz/_healthz": "ready", "x?u=http://h/livez": "ready",
 	} {
 		var asked atomic.Value
 		a := answerFunc(func(_ context.Context, group string) (verdict.Outcome, bool) {
