@@ -72,8 +72,7 @@ func TestScripts(t *testing.T) {
 			"serve":    cmdServe,
 			"silent":   cmdSilent,
 			"age":      cmdAge,
-			"sighup":   signalTo(syscall.SIGHUP),
-			"sigterm":  signalTo(syscall.SIGTERM),
+			"sigterm":  cmdSigterm,
 		},
 		Setup: func(env *testscript.Env) error {
 			// A configuration of this machine must not count.
@@ -284,12 +283,10 @@ func cmdExits(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(ts.Exec("sh", append([]string{"-c", script, "sh"}, args[1:]...)...))
 }
 
-func signalTo(sig syscall.Signal) func(ts *testscript.TestScript, _ bool, args []string) {
-	return func(ts *testscript.TestScript, _ bool, args []string) {
-		for _, cmd := range ts.BackgroundCmds() {
-			if filepath.Base(cmd.Path) == args[0] {
-				ts.Check(cmd.Process.Signal(sig))
-			}
+func cmdSigterm(ts *testscript.TestScript, _ bool, args []string) {
+	for _, cmd := range ts.BackgroundCmds() {
+		if filepath.Base(cmd.Path) == args[0] {
+			ts.Check(cmd.Process.Signal(syscall.SIGTERM))
 		}
 	}
 }
