@@ -83,7 +83,7 @@ var below = map[string][]string{
 	"hale/internal/agent":              {"hale/internal/check", "hale/internal/monitor", "hale/internal/verdict"},
 	"hale/internal/admin":              {"hale/internal/check", "hale/internal/monitor", "hale/internal/verdict"},
 	"hale/internal/server":             {"hale/internal/check", "hale/internal/verdict"},
-	"hale/internal/kinds/kindtest":     {"hale/internal/check"},
+	"hale/internal/kinds/kindtest":     {"hale/internal/check", "hale/internal/servertest"},
 	"hale/internal/kinds/*":            {"hale/internal/check", "hale/internal/engine", "hale/internal/hosturl", "hale/internal/isolate", "hale/internal/mounts", "hale/internal/quantity", "hale/internal/resp", "hale/internal/tlsconf"},
 	"hale/internal/engine":             {"hale/internal/check"},
 	"hale/internal/discover":           {"hale/internal/check"},

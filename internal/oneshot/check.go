@@ -37,15 +37,16 @@ func (p *Program) check(ctx context.Context, args []string) int {
 	if a.dashes {
 		return p.fail(exitUsage, "check", fmt.Errorf("check runs no command; `%s wait URL… -- COMMAND` does", p.Name))
 	}
-	checks, err := p.checks("check", a)
+	selected, err := p.selected("check", a)
 	if err != nil {
 		return p.fail(codeOf(err), "check", err)
 	}
+	checks := selected.checks
 	if p.mayHang(checks) {
 		return p.inChild(ctx, "check", args)
 	}
 	results := p.newRunner().runAll(ctx, checks)
-	code := codeOfResults(checks, results)
+	code := selected.codeOf(results)
 	// The code is the answer, whether or not anybody reads the lines.
 	switch {
 	case a.on("quiet"):
@@ -55,21 +56,20 @@ func (p *Program) check(ctx context.Context, args []string) int {
 		printLines(p.Out, checks, results)
 	}
 	for i, c := range checks {
-		if results[i].Reason() == check.ReasonType && code == exitUsage {
+		if selected.mistaken(i, results[i]) && code == exitUsage {
 			p.fail(code, "check", p.wrongType("check", c, results[i]))
 		}
 	}
 	return code
 }
 
-// codeOfResults is the exit code. A target of the wrong type, such as a
-// directory in place of a file, is a mistake in the command line.
-func codeOfResults(checks []*check.Check, results []check.Result) int {
+// codeOf is the exit code.
+func (s *selection) codeOf(results []check.Result) int {
 	code := exitOK
-	for i, c := range checks {
+	for i, c := range s.checks {
 		switch r := results[i]; {
 		case r.Healthy() || c.Impact == check.ImpactWarn:
-		case r.Reason() == check.ReasonType:
+		case s.mistaken(i, r):
 			code = exitUsage
 		case code == exitOK:
 			code = exitFail

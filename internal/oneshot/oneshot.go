@@ -20,7 +20,8 @@ import (
 )
 
 // The exit codes, after sysexits.h where it has one. 2 is never used: Docker
-// reserves it in health checks.
+// reserves it in health checks. Go's runtime ends with it, beyond anybody's reach,
+// when it can't have a thread, memory or file descriptors.
 const (
 	exitOK     = 0
 	exitFail   = 1  // a check is not healthy

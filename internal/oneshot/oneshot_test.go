@@ -102,7 +102,7 @@ func wait(t *testing.T, ctx context.Context, w waiting, checks ...*check.Check) 
 	t.Helper()
 	p, out, err := program()
 	begin := time.Now()
-	code = p.wait(ctx, checks, w)
+	code = p.wait(ctx, &selection{checks, make([]bool, len(checks))}, w)
 	took = time.Since(begin)
 	if out.Len() > 0 {
 		t.Errorf("wait wrote %q to its output", out)

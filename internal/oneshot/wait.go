@@ -52,19 +52,19 @@ func (p *Program) waitCommand(ctx context.Context, args []string) int {
 	if err != nil {
 		return p.fail(codeOf(err), "wait", err)
 	}
-	checks, err := p.checks("wait", a)
+	selected, err := p.selected("wait", a)
 	if err != nil {
 		return p.fail(codeOf(err), "wait", err)
 	}
 	var code int
-	if p.mayHang(checks) {
+	if p.mayHang(selected.checks) {
 		own := args
 		if a.dashes {
 			own = args[:len(args)-len(a.command)-len("-")]
 		}
 		code = p.inChild(ctx, "wait", own)
 	} else {
-		code = p.wait(ctx, checks, w)
+		code = p.wait(ctx, selected, w)
 	}
 	if code != exitOK || w.command == nil {
 		return code
@@ -128,8 +128,9 @@ type news struct {
 }
 
 // wait runs the checks until all are ready, or the time is over.
-func (p *Program) wait(ctx context.Context, checks []*check.Check, w waiting) int {
+func (p *Program) wait(ctx context.Context, selected *selection, w waiting) int {
 	begin := time.Now()
+	checks := selected.checks
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if w.timeout > 0 {
@@ -158,7 +159,7 @@ func (p *Program) wait(ctx context.Context, checks []*check.Check, w waiting) in
 		select {
 		case n := <-results:
 			known[n.index].take(n.result)
-			if n.result.Reason() == check.ReasonType {
+			if selected.mistaken(n.index, n.result) {
 				progress.end()
 				return p.fail(exitUsage, "wait", p.wrongType("wait", checks[n.index], n.result))
 			}
@@ -253,7 +254,8 @@ Usage:
   %[1]s wait [NAME…] [-- COMMAND…]     checks of the configuration
   %[1]s wait --help KIND               the options of a kind
 
-How long one run may take is in the URL: redis://127.0.0.1#timeout=1s.
+How long one run may take is in the URL: redis://127.0.0.1#timeout=1s. A check
+whose impact is warn does not hold it up: one run of it, healthy or not, is enough.
 Exit codes: 0 all healthy, 1 the time was over, 64 wrong command line, 78 wrong
 configuration, 126 and 127 the command can't be run or found.
 

@@ -161,6 +161,20 @@ func (s *seconds) Set(text string) error {
 	return nil
 }
 
+// age is an option in whole seconds.
+type age int
+
+func (a *age) String() string { return strconv.Itoa(int(*a)) }
+
+func (a *age) Set(text string) error {
+	number, err := strconv.Atoi(text)
+	if err != nil {
+		return errors.New("give a whole number of seconds, such as 70")
+	}
+	*a = age(number)
+	return nil
+}
+
 // onOff defines the pair of flags --NAME and --no-NAME; the last one given wins.
 func onOff(f *flag.FlagSet, value *bool, name string) {
 	for flagName, on := range map[string]bool{name: true, "no-" + name: false} {

@@ -29,7 +29,8 @@ func (t Tool) workerHealthCheck(ctx context.Context, args []string) int {
 	w := worker{pingTimeout: seconds(3 * time.Second), skipReadiness: true}
 	f := flag.NewFlagSet("worker-health-check", flag.ContinueOnError)
 	f.StringVar(&w.livenessFile, "liveness-file", "/tmp/celery_worker_event_loop_live", "")
-	f.IntVar(&w.maxAge, "max-age", 70, "")
+	w.maxAge = 70
+	f.Var((*age)(&w.maxAge), "max-age", "")
 	f.StringVar(&w.broker, "broker", defaultBroker, "")
 	f.StringVar(&w.name, "worker-name", "", "")
 	f.Var(&w.pingTimeout, "ping-timeout", "")
@@ -64,8 +65,8 @@ func (w worker) live(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if age := wholeSeconds(info, time.Now()); age > w.maxAge {
-		return fmt.Errorf("%s was touched %ds ago, more than %ds", w.livenessFile, age, w.maxAge)
+	if old := wholeSeconds(info, time.Now()); old > w.maxAge {
+		return fmt.Errorf("%s was touched %ds ago, more than %ds", w.livenessFile, old, w.maxAge)
 	}
 	return nil
 }
@@ -113,7 +114,8 @@ func (w worker) workerName() (string, error) {
 func (t Tool) beatHealthCheck(ctx context.Context, args []string) int {
 	f := flag.NewFlagSet("beat-health-check", flag.ContinueOnError)
 	path := f.String("file", "/tmp/celery_beat_live", "")
-	maxAge := f.Int("max-age", 3600, "")
+	maxAge := 3600
+	f.Var((*age)(&maxAge), "max-age", "")
 	if code, done := t.parse(f, args); done {
 		return code
 	}
@@ -121,10 +123,10 @@ func (t Tool) beatHealthCheck(ctx context.Context, args []string) int {
 	if err != nil {
 		return t.down(exitDown, "Celery beat is not alive: %v", err)
 	}
-	age := wholeSeconds(info, time.Now())
-	fmt.Fprintf(t.Out, "Last scheduled task: %s ago.\n", ageText(age))
-	if age > *maxAge {
-		return t.down(exitDown, "That is more than %ds.", *maxAge)
+	old := wholeSeconds(info, time.Now())
+	fmt.Fprintf(t.Out, "Last scheduled task: %s ago.\n", ageText(old))
+	if old > maxAge {
+		return t.down(exitDown, "That is more than %ds.", maxAge)
 	}
 	return exitOK
 }

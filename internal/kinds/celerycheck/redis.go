@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -44,6 +45,10 @@ import (
 //
 // The placeholder is also why the reply is not waited for with BRPOP, which
 // would return it at once, but asked for now and then.
+//
+// A worker that finds a binding with another separator than its own does not skip
+// it: the thread that takes remote control commands ends, and the worker answers
+// nobody until it is restarted. So the workers' own bindings are looked at first.
 const (
 	slot  = time.Minute
 	slots = 4
@@ -56,7 +61,12 @@ const (
 	// maxReplies is how many replies are read at once. There is more than one
 	// only when several workers have the same name.
 	maxReplies = 16
+	// sample is how many of the workers' bindings are looked at. There may be
+	// very many: one of every worker that was ever killed.
+	sample = 16
 )
+
+const bindingsOf = "_kombu.binding."
 
 // A redisBroker is immutable once made.
 type redisBroker struct {
@@ -65,7 +75,10 @@ type redisBroker struct {
 	prefix   string // before every key and channel
 	channel  string // the workers subscribe to it
 	sep      string
-	queue    string // for the replies
+	// sepMark keeps bindings with another separator than kombu's apart from those
+	// of other checks, in exchanges of their own.
+	sepMark string
+	queue   string // for the replies
 	// suffix is what the name of a queue has at its end as a key, for the
 	// priority of replies.
 	suffix string
@@ -86,6 +99,9 @@ func (c *Config) redisBroker(env check.Env) (*redisBroker, error) {
 	}
 	if b.sep == "" {
 		b.sep = defaultSep
+	}
+	if b.sep != defaultSep {
+		b.sepMark = "-" + hex.EncodeToString([]byte(b.sep))
 	}
 	b.queue = queueName(rand.Text(), b.exchange)
 	// A reply has the priority 0. Its queue's key has the largest step that is
@@ -116,10 +132,10 @@ type letterbox struct {
 
 func (b *redisBroker) letterbox(p *ping) letterbox {
 	number := p.start.Unix() / int64(slot/time.Second) % slots
-	exchange := "hale-" + strconv.FormatInt(number, 10) + ".reply." + b.exchange
+	exchange := "hale-" + strconv.FormatInt(number, 10) + b.sepMark + ".reply." + b.exchange
 	return letterbox{
 		exchange: exchange,
-		bindings: b.prefix + "_kombu.binding." + exchange,
+		bindings: b.prefix + bindingsOf + exchange,
 		binding:  p.id + b.sep + b.sep + b.queue,
 		list:     b.prefix + b.queue + b.suffix,
 	}
@@ -136,10 +152,13 @@ func (b *redisBroker) ping(ctx context.Context, p *ping) error {
 	if command, err := b.logIn(conn); err != nil {
 		return b.server.Explain(command, err)
 	}
+	if command, err := b.expectSep(conn, p.worker); err != nil {
+		return b.server.Explain(command, err)
+	}
 	box := b.letterbox(p)
-	// That a server which refuses everybody hangs up may fail the write; what
-	// it said can be read all the same.
-	_ = conn.Write(b.request(p, box))
+	// Redis may refuse everybody and hang up, and what it said can be read all
+	// the same. A request that is cut off has no EXEC and stores nothing.
+	cutOff := conn.Write(b.request(p, box)) != nil
 	listeners, command, err := sent(conn)
 	if err == nil {
 		command, err = "LRANGE", b.await(ctx, conn, p, box, listeners)
@@ -148,7 +167,7 @@ func (b *redisBroker) ping(ctx context.Context, p *ping) error {
 	// not spoken to.
 	_, refused := errors.AsType[*resp.Refusal](err)
 	_, malformed := errors.AsType[*resp.Malformed](err)
-	if !refused && !malformed {
+	if !cutOff && !refused && !malformed {
 		cleanUp(conn, box, err == nil && listeners == 1)
 	}
 	return b.server.Explain(command, err)
@@ -167,6 +186,48 @@ func (b *redisBroker) logIn(conn *resp.Conn) (command string, err error) {
 		}
 	}
 	return "", nil
+}
+
+// expectSep fails when the workers store their bindings with another separator
+// than this check would. Nothing is known of it, and nothing wrong, when there is
+// no binding yet and when the user may not look.
+func (b *redisBroker) expectSep(conn *resp.Conn, worker string) (command string, err error) {
+	key := b.prefix + bindingsOf + b.exchange
+	_ = conn.Write(resp.AppendCommand(nil, "SISMEMBER", key, b.sep+b.sep+worker+"."+b.exchange))
+	if bound, err := conn.Int(); bound != 0 || err != nil {
+		return "SISMEMBER", unlessForbidden(err)
+	}
+	// The worker is not bound with this separator, or has another name.
+	_ = conn.Write(resp.AppendCommand(nil, "SRANDMEMBER", key, strconv.Itoa(sample)))
+	n, err := conn.Array()
+	if err != nil {
+		return "SRANDMEMBER", unlessForbidden(err)
+	}
+	other := ""
+	for range n {
+		member, err := conn.Bulk(maxReply)
+		if err != nil {
+			return "SRANDMEMBER", err
+		}
+		if strings.Count(member, b.sep) == 2 { // three parts, as kombu wants it
+			return "", nil
+		}
+		other = member
+	}
+	if other == "" {
+		return "", nil
+	}
+	const most = 100
+	return "", check.Failf(check.ReasonConfig, "%s: the workers use another separator than the option sep, which is %q: they have %q in %s; give the sep of their broker_transport_options. No ping was sent, as it would end the worker's remote control",
+		b.target(), b.sep, other[:min(len(other), most)], key)
+}
+
+// unlessForbidden returns err unless it is that the user may not use a command.
+func unlessForbidden(err error) error {
+	if r, ok := errors.AsType[*resp.Refusal](err); ok && strings.HasPrefix(r.Text, "NOPERM") {
+		return nil
+	}
+	return err
 }
 
 // request is the transaction that sends the ping.
@@ -295,7 +356,7 @@ func (p *ping) judgeMessage(text []byte) (mine bool, err error) {
 func (b *redisBroker) hint(listeners int) string {
 	switch listeners {
 	case 0:
-		return "no worker is connected to this broker and database: nobody listens on " + b.channel
+		return "no worker is connected to this broker and database: nobody listens on " + b.channel + "; a worker that runs all the same has lost its remote control and must be restarted, see its log"
 	case 1:
 		return "1 worker is connected: it hangs, or has another name; see celery status"
 	default:

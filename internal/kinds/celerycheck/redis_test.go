@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hale/internal/check"
+	"hale/internal/monitor"
 	"hale/internal/servertest"
 )
 
@@ -179,7 +180,7 @@ func TestRedisRestarted(t *testing.T) {
 	s.Start()
 	expectUp(t, worker, url)
 	s.Pause()
-	expectFailure(t, run(t, url, option("worker", worker), soon), check.ReasonTimeout, "no reply to MULTI")
+	expectFailure(t, run(t, url, option("worker", worker), soon), check.ReasonTimeout, "no reply to SISMEMBER")
 	s.Resume()
 	expectUp(t, worker, url)
 }
@@ -212,15 +213,113 @@ func TestRedisTransportOptions(t *testing.T) {
 			expectSame(t, before, redisKeys(t, s))
 			if len(test.options) > 0 && test.name != "priorities" {
 				// Each option was needed.
-				expectFailure(t, run(t, url, option("worker", worker), soon), check.ReasonTimeout, "no reply to ping")
+				reason, text := check.ReasonTimeout, "no reply to ping"
+				if test.name == "separator" {
+					reason, text = check.ReasonConfig, "another separator"
+				}
+				expectFailure(t, run(t, url, option("worker", worker), soon), reason, text)
 			}
 		})
 	}
 }
 
+// A binding with another separator than the worker's would end its remote
+// control. None is made, whoever asks, and the worker goes on answering.
+func TestRedisWrongSeparator(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, line, member, right, wrong string }{
+		{"the worker has its own", "app.conf.broker_transport_options = {'sep': ':'}", `"::` + worker + `.celery.pidbox"`, ":", ""},
+		{"the worker has kombu's", "", `"\x06\x16\x06\x16` + worker + `.celery.pidbox"`, "", ":"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := servertest.Redis(t)
+			url := "celery+redis://" + s.Addr
+			servertest.Celery(t, "redis://"+s.Addr, worker, test.line)
+			right, wrong := option("sep", test.right), option("sep", test.wrong)
+			expectUp(t, worker, url, right)
+			before := redisKeys(t, s)
+			for _, name := range []string{worker, "celery@web-2"} {
+				expectFailure(t, run(t, url, option("worker", name), wrong, soon), check.ReasonConfig,
+					"another separator than the option sep", "they have "+test.member+" in _kombu.binding.celery.pidbox", "No ping was sent")
+			}
+			expectSame(t, before, redisKeys(t, s))
+			expectPong(t, run(t, url, option("worker", worker), right), worker)
+
+			// Of workers that are no more, or another app's, there may be others.
+			servertest.RedisCLI(t, s, "eval", `for i = 1, 1000 do
+				redis.call('sadd', KEYS[1], ARGV[1] .. ARGV[1] .. 'celery@' .. i .. '.celery.pidbox') end`, "1", "_kombu.binding.celery.pidbox", "|")
+			expectPong(t, run(t, url, option("worker", worker), right), worker)
+		})
+	}
+}
+
+// Checks of workers with different separators in one database do not see each
+// other's bindings.
+func TestRedisTwoSeparators(t *testing.T) {
+	t.Parallel()
+	s := servertest.Redis(t)
+	url := "celery+redis://" + s.Addr
+	colon := option("sep", ":")
+	paused := servertest.Celery(t, "redis://"+s.Addr, "celery@web-2", "app.conf.broker_transport_options = {'sep': ':'}")
+	expectUp(t, "celery@web-2", url, colon)
+	servertest.Celery(t, "redis://"+s.Addr, worker)
+	expectUp(t, worker, url)
+	paused.Pause()
+	before := redisKeys(t, s)
+	waiting := make(chan check.Result)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	c := mustBuild(t, url, colon, option("worker", "celery@web-2"))
+	go func() { waiting <- c.Run(ctx, nil) }()
+	servertest.Wait(t, "the ping to be sent", func() error {
+		if slices.Equal(before, redisKeys(t, s)) {
+			return errors.New("nothing is stored")
+		}
+		return nil
+	})
+	expectPong(t, run(t, url, option("worker", worker)), worker)
+	cancel()
+	expectFailure(t, <-waiting, check.ReasonCanceled)
+	expectPong(t, run(t, url, option("worker", worker)), worker)
+}
+
+// A broker that falls silent does not keep a run beyond what its callers wait,
+// and what was wrong is told.
+func TestRedisSilentWhileWaiting(t *testing.T) {
+	t.Parallel()
+	s := servertest.Redis(t)
+	w := servertest.Celery(t, "redis://"+s.Addr, worker)
+	url := "celery+redis://" + s.Addr
+	expectUp(t, worker, url)
+	w.Pause()
+	c := mustBuild(t, url, option("worker", worker), option("timeout", "2s"))
+	results := make(chan check.Result)
+	go func() {
+		const grace = 80 * time.Millisecond // of hale check
+		results <- monitor.Once(t.Context(), []*check.Check{c}, grace, nil)[0]
+	}()
+	servertest.Wait(t, "the ping to be sent", func() error {
+		if len(ownLists(t, s)) == 0 {
+			return errors.New("nothing is stored")
+		}
+		return nil
+	})
+	s.Pause()
+	expectFailure(t, <-results, check.ReasonTimeout, "no reply to LRANGE")
+	s.Resume()
+	servertest.Wait(t, "the broker to clean up", func() error {
+		if left := ownKeys(t, s); len(left) > 0 {
+			return fmt.Errorf("it holds %q", left)
+		}
+		return nil
+	})
+}
+
 func TestRedisLogin(t *testing.T) {
 	t.Parallel()
 	s := servertest.Redis(t, "requirepass open-sesame",
+		"user all on >pass-word resetkeys &/0.celery.pidbox ~hale-* ~_kombu.binding.hale-* %R~_kombu.binding.celery.pidbox +multi +exec +publish +sadd +srem +sismember +srandmember +rpush +lrange +expire +del +select",
+		// Without the right to look at the workers' bindings.
 		"user hale on >p@ss/word &/0.celery.pidbox ~_kombu.binding.hale-* ~hale-* +multi +exec +sadd +srem +rpush +del +lrange +expire +publish",
 		"user less on >pass-word &* ~* +multi +exec +sadd +srem +rpush +del +lrange +publish")
 	servertest.Celery(t, "redis://:open-sesame@"+s.Addr, worker)
@@ -228,6 +327,8 @@ func TestRedisLogin(t *testing.T) {
 	expectUp(t, worker, "celery+redis://:open-sesame@"+s.Addr)
 	expectPong(t, run(t, "celery+redis://"+s.Addr, named, option("password", "open-sesame")), worker)
 	expectPong(t, run(t, "celery+redis://hale:p%40ss%2Fword@"+s.Addr, named), worker)
+	expectPong(t, run(t, "celery+redis://all:pass-word@"+s.Addr, named), worker)
+	expectFailure(t, run(t, "celery+redis://all:pass-word@"+s.Addr, named, option("sep", ":")), check.ReasonConfig, "another separator")
 
 	expectFailure(t, run(t, "celery+redis://"+s.Addr, named), check.ReasonAuth, "asks for a password, and none was given; write celery+redis://:PASSWORD@HOST")
 	expectFailure(t, run(t, "celery+redis://:wrong-word@"+s.Addr, named), check.ReasonAuth, "refuses the user name or password")

@@ -28,6 +28,8 @@ type usage struct {
 	bytes, freeBytes   uint64
 	inodes, freeInodes uint64
 	readOnly           bool
+	// noBlocks is that it has none at all, as proc and a tmpfs without a limit.
+	noBlocks bool
 }
 
 // Check asks how full the file system is.
@@ -43,6 +45,9 @@ func (c *checker) judge(u usage) (string, error) {
 	because := ""
 	if u.readOnly {
 		because = "; it is read-only"
+	}
+	if u.noBlocks && !c.space.IsZero() {
+		return "", check.Failf(check.ReasonType, "the file system of %s has no space that could be full, as it has no blocks, like proc, sysfs and a tmpfs without a size; give a path on a disk", c.path)
 	}
 	space := fmt.Sprintf("%s of %s (%s)", quantity.Bytes(u.freeBytes), quantity.Bytes(u.bytes), quantity.PercentOf(u.freeBytes, u.bytes))
 	if u.freeBytes < c.space.Of(u.bytes) {

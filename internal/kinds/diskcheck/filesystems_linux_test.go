@@ -87,6 +87,19 @@ func TestNoInodes(t *testing.T) {
 	}
 }
 
+// A file system without blocks has no space that a percentage or a size could be
+// of.
+func TestNoBlocks(t *testing.T) {
+	for _, path := range []string{"/proc", servertest.Mount(t, "tmpfs", "tmpfs", 0, "size=0")} {
+		for _, least := range []string{"5%", "1GiB"} {
+			expectFailure(t, run(t, path, option("min_free", least)), check.ReasonType, "the file system of "+path+" has no space that could be full")
+		}
+		if r := run(t, path, option("min_free", "0")); !r.Healthy() {
+			t.Errorf("%s without min_free: %v", path, r.Err)
+		}
+	}
+}
+
 func TestNothingThere(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "file"), 0)

@@ -25,6 +25,7 @@ func look(ctx context.Context, path string) (usage, error) {
 		bytes:     (used + s.Bavail) * block,
 		freeBytes: s.Bavail * block,
 		inodes:    s.Files, freeInodes: s.Ffree,
+		noBlocks: s.Blocks == 0,
 		readOnly: s.Flags&unix.ST_RDONLY != 0,
 	}, nil
 }

@@ -3,6 +3,8 @@ package grpccheck_test
 import (
 	"crypto/tls"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -141,6 +143,32 @@ func TestNotHTTP2(t *testing.T) {
 	web := servertest.Nginx(t, "return 200;")
 	url := "grpc://" + web.Addr
 	expectFailure(t, run(t, url), check.ReasonProtocol, url+": speaks HTTP/1, and gRPC needs HTTP/2; see whether the port is right, and whether it wants TLS")
+
+	// Redis answers a request that it takes for one of another protocol with an
+	// error, and some servers for HTTP/1 answer HTTP/2 with a page and no head.
+	redis := servertest.Redis(t)
+	url = "grpc://" + redis.Addr
+	expectFailure(t, run(t, url), check.ReasonProtocol, url+`: does not speak HTTP/2, which gRPC needs: its answer begins with "-ERR `)
+	page, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer page.Close()
+	go func() {
+		for {
+			conn, err := page.Accept()
+			if err != nil {
+				return
+			}
+			// First what HTTP/2 begins with, then the page until the other side ends.
+			_, _ = io.ReadFull(conn, make([]byte, len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")))
+			_, _ = conn.Write([]byte("<!DOCTYPE HTML>\n<html><title>Error 505"))
+			_, _ = io.Copy(io.Discard, conn)
+			_ = conn.Close()
+		}
+	}()
+	url = "grpc://" + page.Addr().String()
+	expectFailure(t, run(t, url), check.ReasonProtocol, url+`: does not speak HTTP/2, which gRPC needs: its answer begins with "<!DOCTYPE HTML>\n<htm"`)
 
 	// One server refuses in the handshake, the other does not know of ALPN.
 	certs := servertest.NewCerts(t, time.Hour, "127.0.0.1")

@@ -197,22 +197,42 @@ func isGRPC(contentType string) bool {
 }
 
 // peer is the connection to the server. It remembers what tells most about a
-// server that is not what it was taken for: the first byte, and whether it
+// server that is not what it was taken for: how its answer begins, and whether it
 // asked for a client certificate.
 type peer struct {
 	net.Conn
-	first atomic.Uint32 // the byte + 1; 0 when there was none yet
-	asked string        // what to do about it; "" when it did not ask
+	first atomic.Pointer[string] // nil when nothing came yet
+	asked string                 // what to do about it; "" when it did not ask
 }
+
+// maxFirst is how many bytes of a server's answer are remembered.
+const maxFirst = 20
 
 // Read reads from the connection.
 func (p *peer) Read(b []byte) (int, error) {
 	n, err := p.Conn.Read(b)
-	if n > 0 && p.first.Load() == 0 {
-		p.first.Store(uint32(b[0]) + 1)
+	if n > 0 && p.first.Load() == nil {
+		first := string(b[:min(n, maxFirst)])
+		p.first.Store(&first)
 	}
 	return n, err
 }
 
+// start is how the server's answer begins; "" when nothing came yet.
+func (p *peer) start() string {
+	if first := p.first.Load(); first != nil {
+		return *first
+	}
+	return ""
+}
+
 // began reports whether the first byte that the server sent was this.
-func (p *peer) began(with byte) bool { return p.first.Load() == uint32(with)+1 }
+func (p *peer) began(with byte) bool { return strings.HasPrefix(p.start(), string([]byte{with})) }
+
+// foreign reports whether an answer without TLS does not begin as HTTP/2 does:
+// with a frame, whose fourth byte is its type (RFC 9113, sections 3.4 and 6).
+func (p *peer) foreign() bool {
+	const types = 10
+	start := p.start()
+	return len(start) > 3 && start[3] >= types
+}

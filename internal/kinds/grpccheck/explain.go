@@ -30,9 +30,11 @@ func (c *checker) explain(p *peer, err error) error {
 		return check.Failf(check.ReasonProtocol, "%s: speaks TLS; write grpcs://", c.target)
 	case p.began('H'):
 		return check.Failf(check.ReasonProtocol, "%s: speaks HTTP/1, and gRPC needs HTTP/2; see whether the port is right, and whether it wants TLS", c.target)
+	case c.tls == nil && p.foreign():
+		return check.Failf(check.ReasonProtocol, "%s: does not speak HTTP/2, which gRPC needs: its answer begins with %q; see what listens there", c.target, p.start())
 	case c.tls == nil && broken:
 		hint = "; write grpcs:// if it speaks TLS"
-	case c.tls != nil && p.first.Load() != 0 && !p.began(alert) && !p.began(handshake):
+	case c.tls != nil && p.start() != "" && !p.began(alert) && !p.began(handshake):
 		hint = "; write grpc:// if it is without TLS"
 	}
 	return check.Failf(reason, "%s: %w%s", c.target, err, hint)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 	"time"
 
@@ -49,6 +50,12 @@ func (c *checker) resolve(ctx context.Context) ([]netip.Addr, error) {
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, c.network, c.host)
 	for i := range addrs {
 		addrs[i] = addrs[i].Unmap()
+	}
+	// The resolver's own word for a name whose addresses are all of the other
+	// version of IP has no type that tells what it is.
+	_, unsuitable := errors.AsType[*net.AddrError](err)
+	if unsuitable && c.network != "ip" {
+		err = &net.DNSError{Err: "it has no address of IPv" + strings.TrimPrefix(c.network, "ip"), Name: c.host, IsNotFound: true}
 	}
 	if err == nil && len(addrs) == 0 {
 		err = &net.DNSError{Err: "no address", Name: c.host, IsNotFound: true}

@@ -2,6 +2,8 @@ package icmpcheck_test
 
 import (
 	"context"
+	"errors"
+	"net"
 	"os"
 	"regexp"
 	"runtime"
@@ -21,6 +23,25 @@ var (
 	run           = kinds.Run
 	expectFailure = kindtest.ExpectFailure
 )
+
+// A name may have addresses of the other version of IP only.
+func TestNoAddressOfTheVersion(t *testing.T) {
+	for _, host := range []string{"localhost", "ip6-localhost"} {
+		for _, version := range []string{"4", "6"} {
+			if _, err := net.DefaultResolver.LookupNetIP(t.Context(), "ip"+version, host); !isUnsuitable(err) {
+				continue
+			}
+			expectFailure(t, run(t, "icmp://"+host+"?ip="+version), check.ReasonDNS, host+": it has no address of IPv"+version)
+			return
+		}
+	}
+	t.Error("in /etc/hosts, localhost and ip6-localhost have addresses of both versions; this test needs one that does not")
+}
+
+func isUnsuitable(err error) bool {
+	_, ok := errors.AsType[*net.AddrError](err)
+	return ok
+}
 
 // TestPing runs in a network of its own, where it may set who may ping, and where
 // hosts can be made not to answer. Nothing of this host's network is seen from

@@ -45,11 +45,17 @@ func (c *byFile) find() (pid int, comm string, err error) {
 	}
 	var r reader
 	s, err := r.status(pid)
+	owner := 0
+	if err == nil {
+		owner, err = r.processOf(pid)
+	}
 	switch {
 	case exhausted(err) != nil:
 		return 0, "", check.Failf(check.ReasonOther, "looking at process %d of %s: %w", pid, c.path, err)
 	case err != nil:
 		return 0, "", check.Failf(check.ReasonMissing, "%s names process %d, which does not run; the file is left from %s ago%s", c.path, pid, age(written), hiddenHint(&r))
+	case owner != pid:
+		return 0, "", check.Failf(check.ReasonMissing, "%s names process %d, which does not run; the number is now that of a thread of process %d (%s), and the file is left from %s ago", c.path, pid, owner, s.comm, age(written))
 	case s.dead:
 		return 0, "", check.Failf(check.ReasonMissing, "%s names process %d (%s), which has ended and is a zombie: its parent has not asked how it ended", c.path, pid, s.comm)
 	}

@@ -109,19 +109,39 @@ func exhausted(err error) error {
 	return nil
 }
 
+// processOf returns the process that a number belongs to: the number itself, or
+// that of another process, of which it names a thread. /proc has threads too,
+// though it does not list them. An error is that there is nothing of that number.
+func (r *reader) processOf(id int) (pid int, err error) {
+	line, err := r.statusLine(id, "Tgid:")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(string(bytes.TrimSpace(line)))
+}
+
 // runsAs reports whether a process runs as the user: its effective one.
 func (r *reader) runsAs(pid int, uid string) (bool, error) {
-	text, err := r.read(pid, "status")
+	line, err := r.statusLine(pid, "Uid:")
 	if err != nil {
 		return false, exhausted(err)
 	}
+	fields := bytes.Fields(line) // real, effective, saved, of the file system
+	return len(fields) > 1 && string(fields[1]) == uid, nil
+}
+
+// statusLine returns what follows the key in a process's status file.
+func (r *reader) statusLine(pid int, key string) ([]byte, error) {
+	text, err := r.read(pid, "status")
+	if err != nil {
+		return nil, err
+	}
 	for line := range bytes.Lines(text) {
-		if ids, ok := bytes.CutPrefix(line, []byte("Uid:")); ok {
-			fields := bytes.Fields(ids) // real, effective, saved, of the file system
-			return len(fields) > 1 && string(fields[1]) == uid, nil
+		if value, ok := bytes.CutPrefix(line, []byte(key)); ok {
+			return value, nil
 		}
 	}
-	return false, nil
+	return nil, unix.ESRCH
 }
 
 // eachProcess calls f with the id of every process that can be seen, until it

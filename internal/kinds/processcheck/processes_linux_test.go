@@ -215,6 +215,34 @@ func TestByPIDFile(t *testing.T) {
 	}
 }
 
+// The number of a process that has ended may become that of a thread.
+func TestPIDFileNamesThread(t *testing.T) {
+	kindtest.ExpectLeavesNothing(t)
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "pid")
+	tested := false
+	for _, task := range tasks {
+		if task.Name() == strconv.Itoa(os.Getpid()) {
+			continue
+		}
+		tested = true
+		write(t, path, task.Name())
+		for _, options := range []string{"", "?program=" + filepath.Base(os.Args[0])} {
+			r := run(t, fileURL(path)+options)
+			begins := fmt.Sprintf("%s names process %s, which does not run; the number is now that of a thread of process %d (", path, task.Name(), os.Getpid())
+			if r.Reason() != check.ReasonMissing || !strings.HasPrefix(r.Text(), begins) {
+				t.Errorf("got %s: %s\nwant %s …", r.Reason(), r.Text(), begins)
+			}
+		}
+	}
+	if !tested {
+		t.Error("this process has one thread only")
+	}
+}
+
 func TestWrongPIDFiles(t *testing.T) {
 	kindtest.ExpectLeavesNothing(t)
 	dir := t.TempDir()

@@ -102,11 +102,23 @@ func (c *checker) noConnection(err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		hint = "; is supervisord running? See file in [unix_http_server] of its configuration"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		hint = "; supervisord has ended and left its socket behind"
+		hint = c.whyRefused()
 	case errors.Is(err, fs.ErrPermission):
 		hint = fmt.Sprintf("; hale runs as user %d; see chmod and chown in [unix_http_server]", os.Geteuid())
 	}
 	return check.Failf(check.ReasonOf(err), "%s: no connection: %w%s", c.target, err, hint)
+}
+
+// whyRefused says why nobody accepts at the path of a unix socket.
+func (c *checker) whyRefused() string {
+	info, err := os.Stat(c.address)
+	switch {
+	case err == nil && info.IsDir():
+		return "; it is a directory and no socket: give file of [unix_http_server]"
+	case err == nil && info.Mode().Type() != fs.ModeSocket:
+		return "; it is no socket: give file of [unix_http_server]"
+	}
+	return "; supervisord has ended and left its socket behind"
 }
 
 // noAnswer makes the failure of a reply that was not read to its end. A reply

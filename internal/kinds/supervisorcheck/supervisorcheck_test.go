@@ -189,6 +189,12 @@ func TestNothingThere(t *testing.T) {
 	expectFailure(t, run(t, url+"?program=web"), check.ReasonMissing, ": supervisord has no programs; ")
 	s.Kill()
 	expectFailure(t, run(t, url), check.ReasonRefused, ": no connection: .*; supervisord has ended and left its socket behind$")
+	expectFailure(t, run(t, "supervisor://"+filepath.Dir(socket)), check.ReasonRefused, `: no connection: .*; it is a directory and no socket: give file of \[unix_http_server\]$`)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	expectFailure(t, run(t, "supervisor://"+file), check.ReasonRefused, `: no connection: .*; it is no socket: give file of \[unix_http_server\]$`)
 	expectFailure(t, run(t, "supervisor://"+s.Addr), check.ReasonRefused, "supervisor://"+s.Addr+": no connection: ")
 	if err := os.Remove(socket); err != nil {
 		t.Fatal(err)
