@@ -42,7 +42,7 @@ self-signed, and every path is answered alike.`,
 		Example: `  hale capture --listen :8080
   hale capture --listen :8080 --respond 503 --count 4
   hale capture --format json --timeout 2m`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := c.validate(); err != nil {
 				return err

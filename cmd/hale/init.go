@@ -45,7 +45,7 @@ writes it as a commented configuration to begin with: the services that listen
 on TCP ports of this host, or with --docker the containers of the engine.`,
 		Example: `  hale init --output hale.yaml && hale config check --config hale.yaml
   hale init --docker`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			method, command := "listeners", "hale init"
 			if docker {

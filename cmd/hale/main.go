@@ -43,6 +43,18 @@ const (
 // streams are where a command writes: results to out, everything else to err.
 type streams struct{ out, err io.Writer }
 
+// An output tells what could not be written from a mistake in the command line,
+// for which cobra's own errors stand.
+type output struct{ io.Writer }
+
+func (o output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil {
+		err = &exitError{exitFail, err}
+	}
+	return n, err
+}
+
 // exitError is an error with the exit code it leads to.
 type exitError struct {
 	code int
@@ -90,6 +102,7 @@ func runCommand(ctx context.Context, args []string, s streams) error {
 	if len(args) > 0 && oneshots[args[0]] != nil {
 		return runOneshot(ctx, args[0], args[1:], s)
 	}
+	s.out = output{s.out}
 	root := newRoot(s)
 	root.SetArgs(args)
 	return root.ExecuteContext(ctx)

@@ -38,6 +38,18 @@ func noCommand(root *cobra.Command, word string) error {
 	return fmt.Errorf("there is no command %q%s; see hale --help", word, check.DidYouMean(word, known))
 }
 
+// noArguments refuses arguments of a command that has no commands of its own, of
+// which cobra would speak. A URL is not repeated, which may hold a password.
+func noArguments(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case strings.ContainsAny(args[0], ":@"):
+		return fmt.Errorf("%s takes no URLs; see %s --help", cmd.Name(), cmd.CommandPath())
+	}
+	return fmt.Errorf("%s takes no arguments, and %q is one; see %s --help", cmd.Name(), check.CleanText(args[0]), cmd.CommandPath())
+}
+
 func newRoot(s streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "hale",

@@ -6,6 +6,7 @@ import (
 	"io"
 	stdlog "log"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -158,7 +159,7 @@ func serve(ctx context.Context, c *config.Config, registry *check.Registry, refr
 	if err != nil {
 		return &exitError{exitConfig, err}
 	}
-	metrics := admin.NewMetrics()
+	metrics := admin.NewMetrics(http.StatusOK, c.DegradedStatus, c.FailStatus)
 	agent := newAgent(c, log, metrics)
 	found := gather(c, sources, log, agent.Set)
 	announce(c, ports, len(sources) > 0, log)

@@ -1,13 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
-	"net"
-	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,13 +43,16 @@ check of this host. Flags say what the configuration does not, and win.
 			if err != nil {
 				return &exitError{exitUsage, err}
 			}
-			setup, err := snippetSetup(cmd.Context(), file, given, cmd.Flags())
+			setup, app, err := snippetSetup(cmd.Context(), file, given, cmd.Flags())
 			if err != nil {
 				return err
 			}
 			text, err := chosen.Text(setup)
 			if err != nil {
 				return &exitError{exitUsage, err}
+			}
+			if app.matters(chosen, setup, text, cmd.Flags()) {
+				fmt.Fprintln(s.err, "hale: warning:", app.warning)
 			}
 			_, err = io.WriteString(s.out, text)
 			return err
@@ -64,7 +63,7 @@ check of this host. Flags say what the configuration does not, and win.
 	flags.StringVar(&file, "config", "", "hale's configuration `FILE` (default "+defaultConfig+" if it exists)")
 	flags.StringVar(&given.Listen, "listen", "", "`ADDRESS` of hale's public listener (default the configuration's)")
 	flags.StringVar(&given.AgentCheck, "agent-check", "", "`ADDRESS` of hale's agent-check, or off (default the configuration's)")
-	flags.StringVar(&given.App, "app", "", "`ADDRESS` of the application on this host (default the first http check's, else 127.0.0.1:8000)")
+	flags.StringVar(&given.App, "app", "", "`ADDRESS` of the application on this host (default the first http check's of this host, else 127.0.0.1:8000)")
 	flags.StringVar(&given.AppPath, "app-path", "", "`PATH` of the application's health page (default that check's, else /health_check)")
 	flags.StringVar(&given.Path, "path", "", "`PATH` that the balancer asks for (default the application's unless that is /, else /health_check)")
 	flags.StringVar(&given.ServerName, "server-name", "", "`NAME` of the site (default example.org)")
@@ -100,15 +99,15 @@ func snippetNamed(args []string) (snippets.Snippet, error) {
 
 // snippetSetup takes what is given, of the rest what the configuration says, and
 // of the rest of that the defaults.
-func snippetSetup(ctx context.Context, file string, given snippets.Setup, flags *pflag.FlagSet) (snippets.Setup, error) {
+func snippetSetup(ctx context.Context, file string, given snippets.Setup, flags *pflag.FlagSet) (snippets.Setup, application, error) {
 	c, err := loadForSnippet(file)
 	if err != nil {
-		return given, err
+		return given, application{}, err
 	}
-	setup := configuredSetup(c)
+	setup, app := configuredSetup(c)
 	if file != "" {
 		if setup.Config, err = filepath.Abs(file); err != nil {
-			return given, &exitError{exitFail, err}
+			return given, application{}, &exitError{exitFail, err}
 		}
 	}
 	if a, err := ownip.Find(ctx, ownip.Options{Source: ownip.Route}); err == nil {
@@ -139,11 +138,11 @@ func snippetSetup(ctx context.Context, file string, given snippets.Setup, flags 
 			setup.Instance = given.Instance
 		}
 	})
-	return setup, nil
+	return setup, app, nil
 }
 
 // configuredSetup is what a configuration says.
-func configuredSetup(c *config.Config) snippets.Setup {
+func configuredSetup(c *config.Config) (snippets.Setup, application) {
 	setup := snippets.Defaults()
 	setup.FromConfig = []string{"listen", "agent-check"}
 	setup.Listen, setup.Admin = c.Listen, c.Admin
@@ -164,13 +163,17 @@ func configuredSetup(c *config.Config) snippets.Setup {
 		}
 		setup.Wait = slowest + time.Second
 	}
-	if address, path, ok := applicationIn(c.Checks); ok {
-		setup.App, setup.AppPath = address, path
-		if asPath(path) {
-			setup.Path = path
+	app := applicationIn(c.Checks)
+	if app.address != "" {
+		setup.App = app.address
+	}
+	if app.path != "" {
+		setup.AppPath = app.path
+		if asPath(app.path) {
+			setup.Path = app.path
 		}
 	}
-	return setup
+	return setup, app
 }
 
 // asPath reports whether the application's path can be what the balancer asks.
@@ -212,31 +215,4 @@ func getenvOrUnset(name string) (string, bool) {
 		return unset, true
 	}
 	return value, ok
-}
-
-// applicationIn returns where the first http check of this host asks, if that is
-// plain enough for a snippet.
-func applicationIn(checks []*check.Check) (address, path string, ok bool) {
-	for _, c := range checks {
-		u, err := url.Parse(c.Target)
-		if err != nil || c.Kind != "http" || u.RawQuery != "" || strings.Contains(c.Target, unset) {
-			continue
-		}
-		host, port := u.Hostname(), u.Port()
-		if addr, err := netip.ParseAddr(host); host != "localhost" && host != "" && (err != nil || !addr.IsLoopback()) {
-			continue
-		}
-		if host == "" || host == "localhost" {
-			host = "127.0.0.1"
-		}
-		if port == "" {
-			port = "80"
-		}
-		setup := snippets.Defaults()
-		setup.App, setup.AppPath = net.JoinHostPort(host, port), cmp.Or(u.EscapedPath(), "/")
-		if setup.Validate() == nil {
-			return setup.App, setup.AppPath, true
-		}
-	}
-	return "", "", false
 }

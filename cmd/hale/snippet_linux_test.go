@@ -82,6 +82,18 @@ func TestSnippetSidecar(t *testing.T) {
 	becomes(t, "http://127.0.0.1:5055/readyz", "429 fail")
 }
 
+// TestSnippetOwnAddress: a check of an address that this host has tells of the
+// application, and one of another host's does not.
+func TestSnippetOwnAddress(t *testing.T) {
+	if !servertest.OwnNetwork(t) {
+		return
+	}
+	file := yaml(t, "checks:\n  other: http://192.0.2.77:8122/h\n  web: http://"+servertest.OwnAddress+":8123/h\n")
+	if got := printed(t, "kubernetes", "--config", file); !strings.Contains(got, `"http://127.0.0.1:8123/h"`) {
+		t.Errorf("the application's port is not 8123:\n%s", got)
+	}
+}
+
 // nginxHead is a server by which is seen that nginx answers.
 const nginxHead = "server { listen 127.0.0.1:$PORT; return 200; }\n"
 

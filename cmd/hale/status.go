@@ -26,7 +26,7 @@ func newStatus(s streams) *cobra.Command {
 		Short: "Show what a running agent believes of its checks",
 		Long: `status asks the admin listener of an agent on this host and prints every check
 and every group's verdict. It exits 0 when ready passes, 1 when not.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if format != "table" && format != "json" {
 				return fmt.Errorf("--format: %q is not a format; give table or json", format)
@@ -55,6 +55,7 @@ const maxStatus = 64 << 20
 
 // fetchStatus asks the admin listener at the address.
 func fetchStatus(ctx context.Context, address string) (*admin.Status, error) {
+	address = strings.TrimSpace(address)
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	network, target := "tcp", address

@@ -68,7 +68,7 @@ func get(t *testing.T, handler http.Handler, path, host string) (int, string) {
 }
 
 func newHandler() (http.Handler, *admin.Metrics) {
-	metrics, info := admin.NewMetrics(), admin.Info{Version: "1.2.3", Started: start}
+	metrics, info := admin.NewMetrics(200, 429, 503), admin.Info{Version: "1.2.3", Started: start}
 	return admin.Handler(source{draining: true}, info, metrics.Handler(source{draining: true}, info)), metrics
 }
 
@@ -146,6 +146,7 @@ func TestMetricsAreLintFreeAndTrue(t *testing.T) {
 		`hale_verdict{group="ready",outcome="pass"} 0`,
 		`hale_draining 1`,
 		`hale_answers_total{code="200"} 2`,
+		`hale_answers_total{code="429"} 0`,
 		`hale_answers_total{code="503"} 1`,
 		`hale_dropped_connections_total{reason="malformed"} 1`,
 	} {

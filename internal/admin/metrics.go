@@ -33,9 +33,11 @@ type tally struct {
 	skipped uint64
 }
 
-// NewMetrics makes metrics that have counted nothing.
-func NewMetrics() *Metrics {
-	return &Metrics{
+// NewMetrics makes metrics that have counted nothing. The statuses are those of
+// the verdicts: they are shown from the start, as a rate sees nothing of the first
+// answer that makes its counter.
+func NewMetrics(statuses ...int) *Metrics {
+	m := &Metrics{
 		checks: map[string]*tally{},
 		late: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "hale_check_late_seconds",
@@ -43,6 +45,10 @@ func NewMetrics() *Metrics {
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}),
 	}
+	for _, status := range statuses {
+		m.answers.LoadOrStore(status, new(atomic.Uint64))
+	}
+	return m
 }
 
 // Ran counts a run.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -82,6 +83,9 @@ func (r *Registry) Build(spec Spec) (*Check, error) {
 	}
 	shared, err := commonOptions(spec, options)
 	errs.addNew(err)
+	if timed, ok := config.(Timed); ok && len(errs) == 0 {
+		errs.add(timed.ValidateTimeout(shared.Timeout))
+	}
 	secrets := kind.secretsOf(config, target, known, options)
 	if len(errs) > 0 {
 		return nil, maskErrors(errs.join(), secrets, options)
@@ -90,11 +94,13 @@ func (r *Registry) Build(spec Spec) (*Check, error) {
 	if err != nil {
 		return nil, maskErrors(err, secrets, options)
 	}
+	masked := secrets.Mask(target.Masked())
 	c := &Check{
 		Name:    shared.Name,
 		Named:   shared.Name != "",
 		Kind:    kind.Scheme,
-		Target:  CleanText(secrets.Mask(target.Masked())),
+		Target:  CleanText(masked + secrets.Mask(kind.whereabouts(config))),
+		URL:     masked,
 		Policy:  shared.policy(),
 		Impact:  Impact(shared.Impact),
 		Groups:  shared.Groups,
@@ -102,6 +108,7 @@ func (r *Registry) Build(spec Spec) (*Check, error) {
 		Checker: checker,
 		Secrets: secrets,
 		Options: kind.settings(config, secrets),
+		Lists:   kind.lists(config, secrets),
 		ID:      identity(target, options),
 	}
 	if c.Name == "" {
@@ -271,6 +278,8 @@ func (c common) validate(named bool) error {
 	}
 	for _, g := range c.Groups {
 		switch g {
+		case "":
+			errs.option("groups", "the name of a group is empty; name some, such as %s,web, or in a file write groups: [] for none", GroupReady)
 		case GroupAll:
 			errs.option("groups", "every check is in %q already; leave it out", g)
 		case GroupStartup:
@@ -317,6 +326,37 @@ func (k Kind) settings(config Config, secrets Secrets) []Setting {
 		settings[i] = Setting{Name: f.name, Value: secrets.Mask(f.show(v.FieldByIndex(f.index)))}
 	}
 	return settings
+}
+
+// lists are the kind's options that are lists or maps.
+func (k Kind) lists(config Config, secrets Secrets) []Option {
+	v := reflect.ValueOf(config).Elem()
+	var lists []Option
+	for _, f := range k.fields() {
+		if o, ok := f.written(v.FieldByIndex(f.index), secrets); ok {
+			lists = append(lists, o)
+		}
+	}
+	return lists
+}
+
+// whereabouts are the options that say where the target is, as they stand in a
+// URL.
+func (k Kind) whereabouts(config Config) string {
+	separator := "?"
+	if k.KeepsQuery {
+		separator = "#"
+	}
+	v := reflect.ValueOf(config).Elem()
+	var text strings.Builder
+	for _, f := range k.fields() {
+		if value := v.FieldByIndex(f.index).String(); f.where && value != "" {
+			path := (&url.URL{Path: value}).EscapedPath()
+			text.WriteString(separator + f.name + "=" + strings.ReplaceAll(path, "&", "%26"))
+			separator = "&"
+		}
+	}
+	return text.String()
 }
 
 // identity is a hash of what a check verifies, leaving out how often, and what

@@ -69,8 +69,12 @@ type Check struct {
 	Named bool
 	// Kind is the URL's scheme: tcp, http, redis …
 	Kind string
-	// Target is the URL as people may see it: secrets masked, options left out.
+	// Target is the URL as people may see it: secrets masked, and options left
+	// out but for those that say where the target is, such as a socket.
 	Target string
+	// URL is the URL as a configuration has it: secrets masked, all options left
+	// out, and neither cut nor cleaned.
+	URL string
 	// Succeeds is the ID of the check of the same name that this one replaces: it
 	// verifies the same thing, which is to be asked in another way now. If that
 	// one was up, so is this one until its own results say otherwise. "" is none.
@@ -81,6 +85,9 @@ type Check struct {
 	// Options are all options in force, defaults included and secrets masked,
 	// in the kind's order.
 	Options []Setting
+	// Lists are those of Options that are lists and maps, as a configuration
+	// gives them: the text of such a one may have been several.
+	Lists []Option
 	// Policy says when the check runs and how its results are believed.
 	Policy Policy
 	// Impact says what its failure means.

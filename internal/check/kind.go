@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // A Config is the configuration of one check of one kind: a struct whose
@@ -29,6 +30,13 @@ type Deriver interface {
 	// Derived returns those forms. It is called once, after SetTarget and
 	// Validate, also when these found faults.
 	Derived() []string
+}
+
+// A Timed is a Config with options that make sense within the timeout only.
+type Timed interface {
+	// ValidateTimeout reports those that don't, as [*OptionError]s, joined. It is
+	// called of a config in which nothing else is at fault.
+	ValidateTimeout(timeout time.Duration) error
 }
 
 // A Kind is a kind of check as [Define] makes it.

@@ -78,13 +78,16 @@ func lazily(expression string) func() *regexp.Regexp {
 type field struct {
 	name, help string
 	comma      bool
+	where      bool
 	index      []int
 	typ        reflect.Type
 }
 
 // fieldsOf lists the options of a config struct: its fields tagged
 // `option:"name"`, those of embedded structs included. With
-// `option:"name,comma"` a list may also be given as one text with commas.
+// `option:"name,comma"` a list may also be given as one text with commas, and
+// `option:"name,where"` is a text that says where the target is, in place of the
+// URL's host.
 // `help:"…"` explains it in one line.
 func fieldsOf(t reflect.Type) []field {
 	var fields []field
@@ -103,7 +106,7 @@ func fieldsOf(t reflect.Type) []field {
 		}
 		name, flag, _ := strings.Cut(tag, ",")
 		fields = append(fields, field{
-			name: name, help: f.Tag.Get("help"), comma: flag == "comma",
+			name: name, help: f.Tag.Get("help"), comma: flag == "comma", where: flag == "where",
 			index: []int{i}, typ: f.Type,
 		})
 	}
@@ -284,6 +287,33 @@ func (f field) show(v reflect.Value) string {
 		return joinMap(v)
 	}
 	return fmt.Sprint(v.Interface())
+}
+
+// written is the option as a configuration gives it, secrets masked, if it is a
+// list or a map.
+func (f field) written(v reflect.Value, secrets Secrets) (o Option, ok bool) {
+	switch {
+	case reflect.PointerTo(f.typ).Implements(unmarshalerType):
+		return o, false
+	case v.Kind() == reflect.Slice:
+		o = Option{Name: f.name, Values: make([]string, v.Len())}
+		for i := range o.Values {
+			o.Values[i] = secrets.Mask(v.Index(i).String())
+		}
+		return o, true
+	case v.Kind() == reflect.Map:
+		o = Option{Name: f.name, IsMap: true}
+		for _, key := range v.MapKeys() {
+			value := secrets.Mask(v.MapIndex(key).String())
+			if SecretName(key.String()) {
+				value = Masked
+			}
+			o.Pairs = append(o.Pairs, [2]string{key.String(), value})
+		}
+		slices.SortFunc(o.Pairs, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
+		return o, true
+	}
+	return o, false
 }
 
 func joinSlice(v reflect.Value) string {

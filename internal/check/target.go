@@ -122,7 +122,7 @@ func (t Target) Masked() string {
 		}
 		b.WriteByte('@')
 	}
-	b.WriteString(u.Host)
+	b.WriteString(strings.ReplaceAll(u.Host, "%", "%25")) // of an address's zone (RFC 6874)
 	b.WriteString(t.shownPath())
 	if u.RawQuery != "" {
 		b.WriteString("?" + t.shownQuery())

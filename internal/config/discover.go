@@ -90,7 +90,7 @@ func (c *Config) shownDiscover() *yaml.Node {
 		options := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
 		secrets := check.Secrets(nil).Add(d.probe.secrets...)
 		for _, o := range d.Options {
-			put(options, o.Name, text(secrets.Mask(strings.Join(o.Values, ","))))
+			put(options, o.Name, shownOption(o, secrets))
 		}
 		put(n, d.Method, options)
 	}

@@ -123,7 +123,7 @@ func (l *loader) readKey(k key, e entry) {
 		return
 	}
 	l.placed[k.name] = e.value.at
-	if err := k.set(l.config, text); err != nil {
+	if err := k.set(l.config, strings.TrimSpace(text)); err != nil {
 		l.fail(e.value.at, k.name, "%s", hide(err.Error(), secrets))
 	}
 }
@@ -138,7 +138,7 @@ func (l *loader) readFlags() {
 		}
 		delete(left, k.name)
 		l.placed[k.name] = flagPlace(k.name)
-		if err := k.set(l.config, text); err != nil {
+		if err := k.set(l.config, strings.TrimSpace(text)); err != nil {
 			l.fail(flagPlace(k.name), "", "%v", err)
 		}
 	}

@@ -393,6 +393,10 @@ func TestListenerFlags(t *testing.T) {
 	if len(c.ProxyProtocol) > 0 || c.AgentCheck != "off" || c.DegradedWeight != 0 {
 		t.Errorf("got %v %s %d, want nothing", c.ProxyProtocol, c.AgentCheck, c.DegradedWeight)
 	}
+	c = load(t, config.Sources{File: write(t, `agent_check: " off "`), Flags: map[string]string{"admin": "off ", "tls": " off"}})
+	if c.Admin != "off" || c.AgentCheck != "off" || c.TLS {
+		t.Errorf("blanks count: admin %q, agent_check %q, TLS %t", c.Admin, c.AgentCheck, c.TLS)
+	}
 	got := loadErr(t, config.Sources{Flags: map[string]string{"tls": "off", "tls_cert": "a", "degraded_weight": "50", "proxy_protocol": "off,10.0.0.1"}})
 	want := `--proxy-protocol: "off" is no address and no network; write 10.0.0.5, 10.1.0.0/16 or fd00::/8, or off
 --tls-cert: is given, but tls is off; leave one of them out

@@ -33,6 +33,9 @@ import (
 const (
 	// portTimeout is how long a connection to a port may take.
 	portTimeout = 5 * time.Second
+	// maxScriptTimeout is how many seconds scripts may take at most: a day, as any
+	// check.
+	maxScriptTimeout = int(check.MaxInterval / time.Second)
 	// maxConnections bounds the runs that go on at once, as each connection
 	// may cause one.
 	maxConnections = 256
@@ -178,8 +181,8 @@ func (o *options) checks() ([]*check.Check, error) {
 		//lint:ignore ST1005 these are the original's words
 		return nil, errors.New("Missing required parameter, one of --port / --script required")
 	}
-	if o.scriptTimeout < 1 {
-		return nil, fmt.Errorf("--script-timeout %d: give a number of seconds from 1", o.scriptTimeout)
+	if o.scriptTimeout < 1 || o.scriptTimeout > maxScriptTimeout {
+		return nil, fmt.Errorf("--script-timeout %d: give a number of seconds from 1 to %d", o.scriptTimeout, maxScriptTimeout)
 	}
 	registry, err := check.NewRegistry(check.Env{}, tcpcheck.KindSeen(), execcheck.KindAnyPath())
 	if err != nil {

@@ -40,7 +40,7 @@ type Config struct {
 	Service   string            `option:"service" help:"name of the service to ask about; nothing asks about the server as a whole"`
 	Authority string            `option:"authority" help:"host, and :PORT if need be, to ask for (the header :authority) instead of the URL's"`
 	Headers   map[string]string `option:"headers" help:"metadata to send: a map, or NAME=VALUE"`
-	Unix      string            `option:"unix" help:"unix socket to connect to; the URL's host is then only what is asked for"`
+	Unix      string            `option:"unix,where" help:"unix socket to connect to; the URL's host is then only what is asked for"`
 	tlsconf.Options
 
 	scheme string

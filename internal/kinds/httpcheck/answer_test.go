@@ -150,7 +150,7 @@ func TestSlow(t *testing.T) {
 		}
 		fmt.Fprint(conn, "HTTP/1.1 200 OK\r\n\r\n")
 	})
-	expectUp(t, run(t, url+"/fast#slow=1m"), "200 in ")
+	expectUp(t, run(t, url+"/fast#slow=59s"), "200 in ")
 	got := run(t, url+"/slow#slow=20ms")
 	if !got.Healthy() || got.Reason() != check.ReasonSlow || !check.IsWarning(got.Err) {
 		t.Errorf("got %v, want a warning", got.Err)

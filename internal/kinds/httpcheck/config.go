@@ -29,7 +29,7 @@ type Config struct {
 	Bearer     check.Secret      `option:"bearer" help:"token for bearer authentication"`
 	Version    string            `option:"version" help:"version of HTTP to speak: auto, 1.1, 2 or h2c"`
 	Keepalive  bool              `option:"keepalive" help:"keep the connection for the next run"`
-	Unix       string            `option:"unix" help:"unix socket to connect to; the URL's host is then the Host header only"`
+	Unix       string            `option:"unix,where" help:"unix socket to connect to; the URL's host is then the Host header only"`
 	Proxy      Proxy             `option:"proxy" help:"proxy to go through: its URL, or env for the environment's"`
 	tlsconf.Options
 

@@ -109,6 +109,11 @@ func TestBadOptions(t *testing.T) {
 		{url: "http://h/#follow=-1", want: "follow: -1 is out of range; give a count from 0 to 20"},
 		{url: "http://h/#follow=21", want: "follow: 21 is out of range; give a count from 0 to 20"},
 		{url: "http://h/#slow=-1s", want: "slow: -1s is negative; give a duration such as 500ms"},
+		{url: "http://h/#slow=3s&timeout=3s", want: "slow: 3s is not shorter than the timeout 3s, after which there is no healthy answer that could be slow; give a shorter one, or a longer timeout"},
+		{url: "http://h/#slow=2s&interval=2s", want: "slow: 2s is not shorter than the timeout 2s, after which there is no healthy answer that could be slow; give a shorter one, or a longer timeout"},
+		{url: "http://h/#slow=1h&timeout=x", want: `timeout: "x" is not a duration; write one such as 500ms, 5s or 1h`},
+		{url: "http://h/#status=204&body=x", want: "body: an answer with the status 204 has no body; accept one that has, such as 200, or leave body out"},
+		{url: "http://h/#status=100-199,204,304&body_regexp=x", want: "body_regexp: an answer with the status 100-199,204,304 has no body; accept one that has, such as 200, or leave body_regexp out"},
 		{url: "http://u:p@h/#bearer=t", want: "a user in the URL and bearer exclude each other; give one of them"},
 		{url: "http://u:p@h/#username=u", want: "a user in the URL and username exclude each other; give one of them"},
 		{url: "http://h/#bearer=t&headers=authorization=x", want: "bearer and the header Authorization exclude each other; give one of them"},
@@ -146,6 +151,31 @@ func TestBadOptions(t *testing.T) {
 		} else if err.Error() != test.want {
 			t.Errorf("%s:\n got %s\nwant %s", test.url, err, test.want)
 		}
+	}
+}
+
+// TestAccepted is about options that are near to a combination that can't work.
+func TestAccepted(t *testing.T) {
+	for _, url := range []string{
+		"http://h/#slow=2999ms&timeout=3s", "http://h/#slow=5s&timeout=10s&interval=10s", "http://h/#slow=0s",
+		"http://h/#status=204,205&body=x", "http://h/#status=304-305&body=x", "http://h/#status=199-200&body=x", "http://h/#status=204&body_regexp=^$",
+	} {
+		if _, err := build(t, nil, url); err != nil {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
+// TestSocketIsShown: what tells two checks of sockets apart is in their targets,
+// and not in their names.
+func TestSocketIsShown(t *testing.T) {
+	c := mustBuild(t, nil, "http://app.example/up?x=1", value("unix", "/run/a b&c.sock"))
+	if c.Target != "http://app.example/up?x=1#unix=/run/a%20b%26c.sock" || c.URL != "http://app.example/up?x=1" || c.Name != "http-app.example-up" {
+		t.Errorf("the target is %s, the URL %s, the name %s", c.Target, c.URL, c.Name)
+	}
+	again := mustBuild(t, nil, c.Target)
+	if again.Target != c.Target {
+		t.Errorf("%s is shown as %s", c.Target, again.Target)
 	}
 }
 

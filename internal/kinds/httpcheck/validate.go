@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"hale/internal/check"
 )
@@ -42,12 +43,7 @@ func (c *Config) Validate() error {
 	c.validateAuth(&p)
 	c.validateConnection(&p)
 	c.validateTLS(&p)
-	if c.Method == "HEAD" && c.Body != "" {
-		p.add("body", "the answer to HEAD has no body; use GET, or leave body out")
-	}
-	if c.Method == "HEAD" && c.BodyRegexp.re != nil {
-		p.add("body_regexp", "the answer to HEAD has no body; use GET, or leave body_regexp out")
-	}
+	c.validateBody(&p)
 	if c.Follow < 0 || c.Follow > maxFollow {
 		p.add("follow", "%d is out of range; give a count from 0 to %d", c.Follow, maxFollow)
 	}
@@ -55,6 +51,33 @@ func (c *Config) Validate() error {
 		p.add("slow", "%v is negative; give a duration such as 500ms", c.Slow)
 	}
 	return errors.Join(p...)
+}
+
+// ValidateTimeout reports what could only be seen after the timeout.
+func (c *Config) ValidateTimeout(timeout time.Duration) error {
+	if c.Slow < timeout {
+		return nil
+	}
+	return check.OptionErrorf("slow", "%v is not shorter than the timeout %v, after which there is no healthy answer that could be slow; give a shorter one, or a longer timeout", c.Slow, timeout)
+}
+
+// validateBody reports what is wanted of a body that there can't be.
+func (c *Config) validateBody(p *problems) {
+	for _, o := range []struct {
+		option string
+		wanted bool
+	}{
+		{"body", c.Body != ""},
+		{"body_regexp", c.BodyRegexp.re != nil},
+	} {
+		switch {
+		case !o.wanted:
+		case c.Method == "HEAD":
+			p.add(o.option, "the answer to HEAD has no body; use GET, or leave %s out", o.option)
+		case c.Status.bodiless() && !(o.option == "body_regexp" && c.BodyRegexp.re.MatchString("")):
+			p.add(o.option, "an answer with the status %v has no body; accept one that has, such as 200, or leave %s out", c.Status, o.option)
+		}
+	}
 }
 
 // validateURL reports what makes a URL unfit for a request.

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,6 +28,14 @@ func (s Statuses) Contains(status int) bool {
 		}
 	}
 	return false
+}
+
+// bodiless reports whether no answer with any of the statuses has a body: 1xx,
+// 204 and 304 (RFC 9110, section 6.4.1).
+func (s Statuses) bodiless() bool {
+	return !slices.ContainsFunc(s, func(r statusRange) bool {
+		return r.high >= 200 && !(r.low == r.high && (r.low == 204 || r.low == 304))
+	})
 }
 
 // UnmarshalText reads a set. A status is from 100 to 999 (RFC 9110, section 15).

@@ -27,7 +27,7 @@ const DefaultPort = 11211
 type Config struct {
 	Username string       `option:"username" help:"user to log in as, instead of the one in the URL"`
 	Password check.Secret `option:"password" help:"password to log in with, instead of the one in the URL"`
-	Socket   string       `option:"unix" help:"the server's unix socket, instead of a host in the URL"`
+	Socket   string       `option:"unix,where" help:"the server's unix socket, instead of a host in the URL"`
 	TLS      bool         `option:"tls" help:"connect through TLS"`
 	tlsconf.Options
 

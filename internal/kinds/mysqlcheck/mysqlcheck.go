@@ -42,7 +42,7 @@ var tlsModes = []string{tlsDisable, tlsPrefer, tlsRequire}
 type Config struct {
 	Username string       `option:"username" help:"account to log in as, instead of the one in the URL"`
 	Password check.Secret `option:"password" help:"password to log in with, instead of the one in the URL"`
-	Socket   string       `option:"unix" help:"the server's unix socket, instead of a host in the URL"`
+	Socket   string       `option:"unix,where" help:"the server's unix socket, instead of a host in the URL"`
 	Query    string       `option:"query" help:"statement to run after logging in"`
 	Expect   string       `option:"expect" help:"what the first column of the query's first row must be, exactly"`
 	ReadOnly string       `option:"read_only" help:"what the server's read_only must be: true or false; it needs a login"`

@@ -112,6 +112,9 @@ func innermost(err error) error {
 
 // queryFailed makes the failure of a statement.
 func (c *checker) queryFailed(err error) error {
+	if errors.Is(err, errCopyIn) {
+		return check.Failf(check.ReasonConfig, "%s: %w, and a check has none; give a statement that only asks, such as select 1", c.target, errCopyIn)
+	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return c.refused(e)
 	}

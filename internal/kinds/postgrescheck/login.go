@@ -136,6 +136,9 @@ func (s *session) askRole() (string, error) {
 	return "", check.Failf(check.ReasonProtocol, "%s: answers pg_is_in_recovery() with %q", s.target, check.CleanText(value))
 }
 
+// errCopyIn is why a COPY … FROM STDIN is given up.
+var errCopyIn = errors.New("the query waits for data to copy")
+
 // query runs one statement and returns the first column of its first row as
 // text, "" for NULL. It asks the server for one row only.
 func (s *session) query(statement string) (value string, rows bool, err error) {
@@ -161,7 +164,16 @@ func (s *session) query(statement string) (value string, rows bool, err error) {
 				value = string(m.Values[0])
 			}
 		case *pgproto3.ErrorResponse:
-			refusal = pgconn.ErrorResponseToPgError(m)
+			refusal = errors.Join(refusal, pgconn.ErrorResponseToPgError(m))
+		case *pgproto3.CopyInResponse:
+			// The server would wait for the data for ever, and took the Sync for a
+			// part of it.
+			refusal = errCopyIn
+			f.Send(&pgproto3.CopyFail{Message: "hale's query is not to copy anything in"})
+			f.SendSync(&pgproto3.Sync{})
+			if err := f.Flush(); err != nil {
+				return "", false, errors.Join(refusal, err)
+			}
 		case *pgproto3.ReadyForQuery:
 			return value, rows, refusal
 		}

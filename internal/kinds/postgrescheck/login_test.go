@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"hale/internal/check"
 	"hale/internal/servertest"
@@ -103,6 +104,15 @@ func TestLogin(t *testing.T) {
 		// The server would sleep on if it had not been told.
 		expectNoClients(t, s)
 		expectOnlyCancellation(t, strings.TrimPrefix(s.Log(), before))
+	})
+	t.Run("a COPY that waits for data", func(t *testing.T) {
+		begin := time.Now()
+		result := run(t, login(s, "query=copy many from stdin", "timeout=10s"))
+		expectFailure(t, result, check.ReasonConfig, "the query waits for data to copy, and a check has none; give a statement that only asks")
+		if took := time.Since(begin); took > 5*time.Second {
+			t.Errorf("that took %v", took)
+		}
+		expectNoClients(t, s)
 	})
 	t.Run("terminated", func(t *testing.T) {
 		result := run(t, login(s, "query=select pg_terminate_backend(pg_backend_pid())"))

@@ -54,7 +54,7 @@ var sslModes = []string{sslDisable, sslPrefer, sslRequire, sslVerifyCA, sslVerif
 type Config struct {
 	Username string       `option:"username" help:"role to log in as, instead of the one in the URL"`
 	Password check.Secret `option:"password" help:"password to log in with, instead of the one in the URL"`
-	Host     string       `option:"host" help:"directory of the server's unix socket, instead of a host in the URL"`
+	Host     string       `option:"host,where" help:"directory of the server's unix socket, instead of a host in the URL"`
 	Query    string       `option:"query" help:"statement to run after logging in"`
 	Expect   string       `option:"expect" help:"what the first column of the query's first row must be, exactly"`
 	Role     string       `option:"role" help:"role that the server must have: primary or standby; it needs a login"`

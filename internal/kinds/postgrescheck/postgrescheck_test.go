@@ -87,6 +87,21 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// What tells the checks of two sockets apart is in their targets, and not in
+// their names.
+func TestSocketIsShown(t *testing.T) {
+	c, err := build("postgres:///shop", option("host", "/run/my postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Target != "postgres:///shop?host=/run/my%20postgres" || c.URL != "postgres:///shop" || c.Name != "postgres-shop" {
+		t.Errorf("the target is %s, the URL %s, the name %s", c.Target, c.URL, c.Name)
+	}
+	if again, err := build(c.Target); err != nil || again.Target != c.Target {
+		t.Errorf("%s is not a URL of the same check: %v", c.Target, err)
+	}
+}
+
 func TestExamplesAreValid(t *testing.T) {
 	for _, kind := range []check.Kind{postgrescheck.Kind(), postgrescheck.KindLong()} {
 		if _, err := build(kind.Example); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"syscall"
 
 	"hale/internal/check"
@@ -52,6 +53,9 @@ func (c connector) open(ctx context.Context) (net.Conn, error) {
 	case check.ReasonRefused:
 		return nil, check.Failf(reason, "%s refused the connection: nothing listens there; is the service running, and on this address and port? (%w)", c.where, cause(err))
 	case check.ReasonTimeout:
+		if ofThisHost(err) {
+			return nil, check.Failf(reason, "%s does not answer, and is of this host: the program there takes no connections and its queue is full, or this host's firewall drops the packets (%w)", c.where, cause(err))
+		}
 		return nil, check.Failf(reason, "%s does not answer: the host is down, or a firewall drops the packets (%w)", c.where, cause(err))
 	case check.ReasonUnreachable:
 		return nil, check.Failf(reason, "%s can't be reached: the network, a route or the host is down (%w)", c.where, cause(err))
@@ -60,6 +64,23 @@ func (c connector) open(ctx context.Context) (net.Conn, error) {
 	default:
 		return nil, check.Failf(reason, "connecting to %s: %w", c.where, err)
 	}
+}
+
+// ofThisHost reports whether a dial failed at an address of this host.
+func ofThisHost(err error) bool {
+	e, ok := errors.AsType[*net.OpError](err)
+	if !ok {
+		return false
+	}
+	addr, ok := e.Addr.(*net.TCPAddr)
+	if !ok {
+		return false
+	}
+	own, _ := net.InterfaceAddrs() // without them, loopback is still known
+	return addr.IP.IsLoopback() || addr.IP.IsUnspecified() || slices.ContainsFunc(own, func(a net.Addr) bool {
+		n, ok := a.(*net.IPNet)
+		return ok && n.IP.Equal(addr.IP)
+	})
 }
 
 // cause is the part of a dial's error that does not repeat the address.

@@ -182,7 +182,7 @@ func TestFullQueue(t *testing.T) {
 	address := listenWithFullQueue(t)
 	result := runWith(t, check.Env{}, "tcp://"+address, 300*time.Millisecond)
 	kindtest.ExpectReason(t, result, check.ReasonTimeout)
-	want := "no answer within 300ms: " + address + " does not answer: the host is down, or a firewall drops the packets (dial tcp " + address + ": i/o timeout)"
+	want := "no answer within 300ms: " + address + " does not answer, and is of this host: the program there takes no connections and its queue is full, or this host's firewall drops the packets (dial tcp " + address + ": i/o timeout)"
 	if result.Text() != want {
 		t.Errorf("got  %s\nwant %s", result.Text(), want)
 	}
@@ -228,6 +228,8 @@ func TestDialErrors(t *testing.T) {
 	}{
 		{&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "db", IsNotFound: true}}, check.ReasonDNS,
 			"db:5432: the name does not resolve; is it right, and the name server up? (lookup db: no such host)"},
+		{&net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 77), Port: 5432}, Err: syscall.ETIMEDOUT}, check.ReasonTimeout,
+			"db:5432 does not answer: the host is down, or a firewall drops the packets (connection timed out)"},
 		{&net.OpError{Op: "dial", Net: "tcp", Err: syscall.EHOSTUNREACH}, check.ReasonUnreachable,
 			"db:5432 can't be reached: the network, a route or the host is down (no route to host)"},
 		{&net.OpError{Op: "dial", Net: "tcp", Err: syscall.EACCES}, check.ReasonPermission,
