@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"syscall"
 	"testing"
 )
 
@@ -39,13 +40,25 @@ func ClaimPort() (port int, release func(), err error) {
 		if err != nil {
 			continue
 		}
-		listener, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
-		if err != nil {
+		if !isFree(port) {
 			_ = claim.Close()
 			continue
 		}
-		_ = listener.Close()
 		return port, func() { _ = claim.Close() }, nil
 	}
 	return 0, nil, errors.New("no free port found")
+}
+
+// isFree reports whether nothing listens on a port.
+func isFree(port int) bool {
+	// A program that is being started has a copy of every descriptor until it
+	// runs, and would keep the port for a moment after it is closed here.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	listener, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
+	if err != nil {
+		return false
+	}
+	_ = listener.Close()
+	return true
 }
