@@ -118,6 +118,9 @@ func statusWord(c admin.Check) string {
 	if c.Degraded {
 		return "up (degraded)"
 	}
+	if c.StartBy != nil {
+		return c.Status + " (starting)"
+	}
 	if c.Impact == "warn" && c.Status == "down" {
 		return "down (warn)"
 	}
@@ -143,11 +146,17 @@ func sinceText(since *time.Time, now time.Time) string {
 }
 
 func lastText(c admin.Check) string {
-	if c.Last == nil {
-		return "no result yet"
+	text := "no result yet"
+	if c.Last != nil {
+		text = c.Last.Text
+		if text == "" {
+			text = fmt.Sprintf("took %v", seconds(c.Last.Took).Round(100*time.Microsecond))
+		}
 	}
-	if c.Last.Text == "" {
-		return fmt.Sprintf("took %v", time.Duration(c.Last.Took*float64(time.Second)).Round(100*time.Microsecond))
+	if c.Waiting {
+		return fmt.Sprintf("a run has waited for a place for %v; %s", seconds(c.Late).Round(time.Second), text)
 	}
-	return c.Last.Text
+	return text
 }
+
+func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }

@@ -41,12 +41,16 @@ func (source) Views() []monitor.View {
 	refused := check.NewResult(now, 3*time.Millisecond, "", check.Failf(check.ReasonRefused, "nobody there, hunter2"), check.Secrets{"hunter2"})
 	fine := check.NewResult(now, time.Millisecond, "PONG", nil, nil)
 	old := check.NewResult(now.Add(-time.Hour), time.Millisecond, "PONG", nil, nil)
+	starting, queued := newCheck("starting"), newCheck("queued")
+	starting.StartBy, queued.Pool = now.Add(time.Hour), "exec"
 	return []monitor.View{
 		{Check: newCheck("cache", "ready"), State: check.State{}.Next(refused, check.DefaultPolicy()), Runs: 7, Skipped: 2, Late: time.Second},
 		{Check: newCheck("fine", "ready"), State: check.State{}.Next(fine, check.DefaultPolicy()), Runs: 1},
 		{Check: newCheck("new")},
 		{Check: newCheck("old"), State: check.State{}.Next(old, check.DefaultPolicy())},
 		{Check: newCheck("on-demand"), State: check.State{}.Next(old, check.DefaultPolicy()), Ageless: true},
+		{Check: starting, State: check.State{}.Next(refused, check.DefaultPolicy())},
+		{Check: queued, State: check.State{}.Next(fine, check.DefaultPolicy()), Waiting: true, Late: time.Minute},
 	}
 }
 
@@ -101,11 +105,17 @@ func TestStatus(t *testing.T) {
 	for _, c := range got.Checks {
 		statuses = append(statuses, c.Name+" "+c.Status)
 	}
-	if diff := cmp.Diff([]string{"cache down", "fine up", "new unknown", "old down", "on-demand up"}, statuses); diff != "" {
+	if diff := cmp.Diff([]string{"cache down", "fine up", "new unknown", "old down", "on-demand up", "starting down", "queued up"}, statuses); diff != "" {
 		t.Errorf("statuses (-want +got):\n%s", diff)
 	}
 	if !got.Checks[3].Stale || got.Checks[4].Stale {
 		t.Error("an old result is stale, but not where runs are made on demand")
+	}
+	if got.Checks[0].StartBy != nil || got.Checks[5].StartBy == nil {
+		t.Error("only a check that is starting has until when")
+	}
+	if !got.Checks[6].Waiting || got.Checks[6].Late != 60 {
+		t.Errorf("waiting %t, late %v, want a minute", got.Checks[6].Waiting, got.Checks[6].Late)
 	}
 }
 
@@ -142,6 +152,7 @@ func TestMetricsAreLintFreeAndTrue(t *testing.T) {
 		`hale_check_duration_seconds_count{check="cache",kind="redis"} 2`,
 		`hale_check_skipped_total{check="cache",kind="redis"} 1`,
 		`hale_check_late_seconds_count 3`,
+		`hale_checks_waiting{pool="exec"} 1`,
 		`hale_verdict{group="ready",outcome="fail"} 1`,
 		`hale_verdict{group="ready",outcome="pass"} 0`,
 		`hale_draining 1`,

@@ -24,6 +24,7 @@ var (
 	descTook     = desc("hale_check_duration_seconds", "How long the check's runs took.", "check", "kind")
 	descRuns     = desc("hale_check_runs_total", "Runs of the check by the reason they failed for; ok is none.", "check", "kind", "reason")
 	descSkipped  = desc("hale_check_skipped_total", "Runs that were due while the last one was still going.", "check", "kind")
+	descWaiting  = desc("hale_checks_waiting", "Runs that are due and wait for a place in their pool.", "pool")
 	descVerdict  = desc("hale_verdict", "Whether the group's verdict is this outcome: 1 yes, 0 no.", "group", "outcome")
 	descDraining = desc("hale_draining", "Whether the instance is draining.")
 	descAnswers  = desc("hale_answers_total", "Answers of the public listener by status code.", "code")
@@ -46,7 +47,7 @@ type collector struct {
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descBuild, descUp, descDegraded, descStale, descLast, descLastTook, descTook,
-		descRuns, descSkipped, descVerdict, descDraining, descAnswers, descDrops,
+		descRuns, descSkipped, descWaiting, descVerdict, descDraining, descAnswers, descDrops,
 	} {
 		ch <- d
 	}
@@ -67,7 +68,11 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	now := time.Now()
 	views := c.source.Views()
+	waiting := map[string]float64{}
 	for _, v := range views {
+		if v.Check.Pool != "" {
+			waiting[v.Check.Pool] += number(v.Waiting)
+		}
 		name, kind := v.Check.Name, v.Check.Kind
 		gauge(descUp, number(v.Believed(now) == check.Up), name, kind)
 		gauge(descDegraded, number(v.State.Degraded()), name, kind)
@@ -76,6 +81,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 			gauge(descLast, float64(v.State.Last.At.UnixMilli())/1000, name, kind)
 			gauge(descLastTook, v.State.Last.Took.Seconds(), name, kind)
 		}
+	}
+	for pool, n := range waiting {
+		gauge(descWaiting, n, pool)
 	}
 	c.collectTallies(ch, views)
 	collectCounts(ch, descAnswers, &c.metrics.answers)

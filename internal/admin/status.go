@@ -40,6 +40,9 @@ type Check struct {
 	Stale    bool       `json:"stale"`
 	Degraded bool       `json:"degraded"`
 	Since    *time.Time `json:"since,omitempty"`
+	// StartBy is until when the check may fail without failing a verdict, while
+	// it has not been up yet.
+	StartBy  *time.Time `json:"start_by,omitempty"`
 	Streak   int        `json:"streak"` // results in a row like the last one
 	Impact   string     `json:"impact"`
 	Groups   []string   `json:"groups"`
@@ -47,7 +50,7 @@ type Check struct {
 	Timeout  float64    `json:"timeout"`
 	Runs     uint64     `json:"runs"`
 	Skipped  uint64     `json:"skipped"`
-	Late     float64    `json:"late"`    // how much later than due the last run started
+	Late     float64    `json:"late"`    // how much later than due the last run started, or how long one waits
 	Waiting  bool       `json:"waiting"` // a due run waits for a place in its pool
 	Last     *Result    `json:"last,omitempty"`
 }
@@ -87,6 +90,10 @@ func StatusOf(source Source, info Info, now time.Time) Status {
 			since := view.Since(now).UTC()
 			one.Since = &since
 			one.Last = resultOf(state.Last)
+		}
+		if c.Starting(state, now) {
+			by := c.StartBy.UTC()
+			one.StartBy = &by
 		}
 		s.Checks = append(s.Checks, one)
 	}
