@@ -188,6 +188,9 @@ type Judge struct {
 	// Chunks is true if chunks that are malformed are a failure though the head
 	// decides, if they come with it.
 	Chunks bool
+	// Strict is true if an answer is a failure whose header has a line without a
+	// colon, lengths that contradict each other, or what else is malformed.
+	Strict bool
 	// Interim is what it makes of an interim answer (1xx, but 101) that comes
 	// before the answer, as 100 Continue.
 	Interim Interim
@@ -294,10 +297,10 @@ func Explained() []*Balancer {
 	return slices.DeleteFunc(All(), func(b *Balancer) bool { return !b.Explained })
 }
 
-// Find returns the row of a name; nil if there is none.
+// Find returns the row of a name, in capitals or not; nil if there is none.
 func Find(name string) *Balancer {
 	for _, b := range All() {
-		if b.Name == name {
+		if strings.EqualFold(b.Name, name) {
 			return b
 		}
 	}

@@ -50,6 +50,7 @@ const (
 	CauseUnframed        CauseID = "unframed-body"
 	CauseGRPCStatus      CauseID = "grpc-status"
 	CauseBrokenBody      CauseID = "broken-body"
+	CauseMalformed       CauseID = "malformed-answer"
 	CauseInterim         CauseID = "interim-answer"
 	CauseOldTLS          CauseID = "old-tls"
 )
@@ -95,7 +96,7 @@ var causes = []Cause{
 		Sources: []string{"mastodon/mastodon#20238"}},
 	{ID: CauseASPNetHosts, Title: "ASP.NET's AllowedHosts lacks the Host that the balancer sends",
 		Symptom: "400 with Bad Request - Invalid Hostname",
-		Fix:     "exempt the health path from host filtering, or set AllowedHosts to *",
+		Fix:     "add the Host that the balancer sends to AllowedHosts, or set that to *; a path can't be exempted",
 		Sources: []string{"dotnet/aspnetcore#41702"}},
 	{ID: CauseHostGuard, Title: "the application or a guard in front of it refuses the Host that the balancer sends",
 		Symptom: "400, 403 or 421 for this Host, and a good answer for the site's own",
@@ -149,9 +150,9 @@ var causes = []Cause{
 		Symptom: "503 with a report of components",
 		Fix:     "mend the dependency; for liveness ask a page that does not depend on it",
 		Sources: []string{"valtimo-platform/valtimo-backend-libraries#126"}},
-	{ID: CauseNoContent, Title: "204 where the balancer demands 200",
-		Symptom: "204 No Content",
-		Fix:     "answer 200, or have the balancer accept 204 if it can",
+	{ID: CauseNoContent, Title: "204, or another success, where the balancer demands 200",
+		Symptom: "204 No Content, 202 Accepted",
+		Fix:     "answer 200, or have the balancer accept the other status if it can",
 		Sources: []string{"weaviate/weaviate#1039"}},
 	{ID: CauseMethod, Title: "the method that the balancer uses is refused",
 		Symptom: "404, 405 or 501 for HEAD or OPTIONS, and a good answer for GET",
@@ -179,7 +180,7 @@ var causes = []Cause{
 		Sources: nil},
 	{ID: CauseHTTP2, Title: "the port and the balancer speak different versions of HTTP",
 		Symptom: "the connection is closed or answered with HTTP/2 frames; of gRPC: code '200' must be within '0-99'",
-		Fix:     "set the target group's protocol version to the one that the port speaks",
+		Fix:     "have the balancer ask over the version that the port speaks (of AWS, the target group's protocol version), or give it a port that speaks its own",
 		Sources: []string{"kubernetes-sigs/aws-load-balancer-controller#2694", "kubernetes-sigs/aws-load-balancer-controller#2804"}},
 	{ID: CauseNoSNI, Title: "the server wants a server name (SNI) that the balancer does not send",
 		Symptom: "the handshake fails (HAProxy: Layer6 invalid response … SSL handshake failure), or 421",
@@ -250,6 +251,10 @@ var causes = []Cause{
 	{ID: CauseBrokenBody, Title: "the body breaks off, or its chunks are malformed",
 		Symptom: "unexpected EOF; HAProxy: L7RSP, invalid response",
 		Fix:     "send as many bytes as Content-Length says, and chunks as RFC 9112 has them; the server's log may show why it stops",
+		Sources: nil},
+	{ID: CauseMalformed, Title: "the answer's header is not as HTTP has it",
+		Symptom: "of what is made in Go: malformed MIME header, or multiple Content-Length headers; HAProxy: L7RSP, invalid response",
+		Fix:     "send a colon in each line of the header, and one Content-Length; who adds a field of its own, the application or a proxy, is to be mended",
 		Sources: nil},
 	{ID: CauseInterim, Title: "an interim answer such as 100 Continue comes before the answer, and nobody asked for it",
 		Symptom: "HAProxy: L7STS, 100 Continue",

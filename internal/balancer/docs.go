@@ -161,6 +161,9 @@ func bodyText(b *Balancer) string {
 	if b.Judge.Chunks {
 		text += "; malformed chunks that come with the head are a failure"
 	}
+	if b.Judge.Strict {
+		text += "; a malformed header is a failure"
+	}
 	if b.Judge.Interim == InterimJudged {
 		text += "; an interim answer such as 100 Continue is judged like the answer"
 	}

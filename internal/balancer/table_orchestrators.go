@@ -19,7 +19,7 @@ func orchestrators() []*Balancer {
 			{Protocol: Command, Note: "exec"},
 		},
 		Judge: Judge{
-			Codes: from(200, 399), Redirects: RedirectsSameHost, BodyLimit: 10 << 10, Ends: true, Interim: InterimSkipped, GRPC: "0 with SERVING",
+			Codes: from(200, 399), Redirects: RedirectsSameHost, BodyLimit: 10 << 10, Ends: true, Strict: true, Interim: InterimSkipped, GRPC: "0 with SERVING",
 			Body: "a larger one passes",
 		},
 		TLS:         TLS{SNI: HostNone, Go: true},
@@ -53,7 +53,7 @@ func orchestrators() []*Balancer {
 			{Protocol: GRPC, Method: "POST", Path: "/grpc.health.v1.Health/Check", Host: HostName},
 		},
 		Judge: Judge{
-			Codes: from(200, 299), Redirects: RedirectsFollowed, Interim: InterimSkipped, Special: "429 is a warning; every other code is critical",
+			Codes: from(200, 299), Redirects: RedirectsFollowed, Strict: true, Interim: InterimSkipped, Special: "429 is a warning; every other code is critical",
 			Body: "keeps 4 KB of it as output", GRPC: "0 with SERVING",
 		},
 		TLS:         TLS{Verify: true, Verifies: "unless tls_skip_verify is set", SNI: HostName, Go: true},

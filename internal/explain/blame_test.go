@@ -176,6 +176,19 @@ func TestEvidenceIsWhatWasTried(t *testing.T) {
 	}{
 		{"nginx hangs up", "alb", server("return 444;"), balancer.CauseBroken, explain.Guess,
 			[]string{"also with HTTP/2, TLS and a browser's User-Agent.", "--site NAME"}, []string{"another Host", "another method", "PROXY", "GET in place"}},
+		{"HAProxy has no server for this", "alb", func(t *testing.T) place {
+			return at(servertest.HAProxy(t, haproxyDefaults+"frontend f\n bind 127.0.0.1:$PORT\n use_backend shop if { hdr(host) -i shop.example }\nbackend shop\n http-request return status 200\n"), "/health")
+		}, balancer.CauseBroken, explain.Likely, []string{"no backend is there for this request", "--site NAME", "<NOSRV>"}, nil},
+		{"a certificate without a subjectAltName", "consul", func(t *testing.T) place {
+			return secured(t, selfSigned(t, "shop.example"), "")
+		}, balancer.CauseWrongName, explain.Certain, []string{"shop.example (in its CN alone)", "has no subjectAltName"}, []string{"is not for 127.0.0.1"}},
+		{"a Host that Django takes for none", "envoy", func(t *testing.T) place {
+			where := at(servertest.Django(t, ""), "/health_check")
+			where.options.Host = "my_cluster"
+			return where
+		}, balancer.CauseHostGuard, explain.Certain, []string{"RFC 1034", "Have Envoy send another Host"}, []string{"ALLOWED_HOSTS +="}},
+		{"another success", "front-door", server("return 202 ok;"), balancer.CauseNoContent, explain.Certain,
+			[]string{"202 Accepted"}, []string{"User-Agent", "GET in its place"}},
 		{"nginx forbids", "alb", server("location / { deny all; }"), balancer.CauseAuth, explain.Guess,
 			[]string{"a browser's User-Agent", "Host: localhost", "--site NAME"}, []string{"the site's name", "auth_basic"}},
 		{"it has moved away", "alb", redirect(301, "https://elsewhere.example/new/home"), "", explain.Likely,

@@ -34,7 +34,7 @@ func TestCausesOfOtherSoftware(t *testing.T) {
 	var asked, cold atomic.Int64
 	for _, c := range []labCase{
 		{
-			name: "ASP.NET's AllowedHosts", as: "alb kubelet", want: balancer.CauseASPNetHosts, software: "ASP.NET", fix: "MapWhen",
+			name: "ASP.NET's AllowedHosts", as: "alb kubelet", want: balancer.CauseASPNetHosts, software: "ASP.NET", fix: "AllowedHosts",
 			start: answering(func(w http.ResponseWriter, r *http.Request) {
 				if !isSite(r) {
 					says(w, 400, "<HTML><HEAD><TITLE>Bad Request</TITLE></HEAD><BODY><h2>Bad Request - Invalid Hostname</h2><hr><p>HTTP Error 400. The request hostname is invalid.</p></BODY></HTML>")
@@ -145,6 +145,18 @@ func TestCausesOfOtherSoftware(t *testing.T) {
 				return where
 			},
 		},
+		{
+			name: "the name in TLS has to be one that nobody knows", as: "alb nlb", want: balancer.CauseNoSNI, asks: "--site NAME",
+			start: func(t *testing.T, lab *laboratory) place {
+				return place{url: "https://" + goServer(t, misdirecting, goTLS(t, lab.certs, nil)) + "/"}
+			},
+		},
+		{
+			name: "421 without TLS", as: "alb kubelet", want: balancer.CauseHostGuard, asks: "--site NAME",
+			start: func(t *testing.T, _ *laboratory) place {
+				return place{url: "http://" + goServer(t, misdirecting, nil) + "/"}
+			},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -166,6 +178,10 @@ func TestCausesOfOtherSoftware(t *testing.T) {
 			}
 		})
 	}
+}
+
+func misdirecting(w http.ResponseWriter, _ *http.Request) {
+	w.WriteHeader(http.StatusMisdirectedRequest)
 }
 
 // certsOnly is a laboratory with nothing but certificates.

@@ -177,7 +177,7 @@ func (t *trouble) diagnosticians() []diagnostician {
 	case t.answer == nil:
 		return []diagnostician{noName}
 	case t.answer.stage == atConnect:
-		return []diagnostician{localhostIPv6, dropped, loopbackOnly, stopped}
+		return []diagnostician{localhostIPv6, dropped, noRoute, loopbackOnly, stopped}
 	case t.certCause != "":
 		return []diagnostician{badCertificate}
 	case t.answer.stage == atTLS:
@@ -195,7 +195,7 @@ func (t *trouble) diagnosticians() []diagnostician {
 	default:
 		return []diagnostician{
 			plainToTLS, textClientCertificate, unframed, noContent, proxyUnexpected, rateLimit, auth, wantsSNI, nginxLimit,
-			webSocket, refusedMethod, hosts, http2Only, slash, botFilter, dependency, proxyExpected, unsteady, notFound, forbidden, broken,
+			webSocket, refusedMethod, hosts, http2Only, slash, botFilter, dependency, proxyExpected, unsteady, misdirected, notFound, forbidden, broken,
 		}
 	}
 }
@@ -205,10 +205,17 @@ func (t *trouble) good(a *answer) bool {
 	return a.http != nil && t.b.Judge.Codes.Contain(a.status())
 }
 
-// better reports whether an answer is what a site gives that is well, or well
-// except for something else: a success, or a redirect where there was an error.
+// better reports whether an answer is another than the balancer got, and one
+// that it would take, or that a site gives which is well except for something
+// else: a success or a redirect where there was an error.
 func (t *trouble) better(a *answer) bool {
-	if a.http == nil || !t.good(a) && (a.status() < 200 || a.status() >= 400 || t.answer.status() >= 300 && t.answer.status() < 400) {
+	was := t.answer.status()
+	if a.http == nil || a.status() == was {
+		return false
+	}
+	wasError := was == 0 || was >= 400
+	isError := a.status() < 200 || a.status() >= 400
+	if !t.good(a) && (isError || !wasError) {
 		return false
 	}
 	return t.steady()
@@ -284,6 +291,9 @@ func (t *trouble) unknown() *Finding {
 		if len(t.answer.first) > 0 {
 			f.Why = append(f.Why, "It begins with "+quoted(t.answer.first)+", which is not HTTP.")
 			f.Fix = []string{"Give the balancer the port that speaks HTTP."}
+		}
+		if t.base.secure && t.base.sni == "" && alertOf(t.answer.err) != 0 {
+			t.askSite(f, "Does the server want a server name (SNI), and by which name do visitors know the site?")
 		}
 	}
 	f.Ask = append(f.Ask, "What does the server's log say at this time?")

@@ -59,6 +59,28 @@ func dropped(t *trouble) *Finding {
 	return nil
 }
 
+// noRoute is for a network that can't be reached, of which this machine's kernel
+// tells or a router on the way.
+func noRoute(t *trouble) *Finding {
+	if !errors.Is(t.answer.err, syscall.ENETUNREACH) {
+		return nil
+	}
+	addr := t.base.target.Address
+	f := &Finding{
+		Sure: Likely,
+		Why:  []string{fmt.Sprintf("Connecting to %s gave: %s. This machine has no route to that address, or a router on the way says that it has none.", addr.Addr(), inWords(t.answer.err))},
+		Fix:  []string{"Run explain where the balancer is, or add the route that is missing."},
+		Ask: []string{
+			fmt.Sprintf("Which way does this machine go: ip route get %s?", addr.Addr()),
+			fmt.Sprintf("Do the routes between the balancer's subnets and the instance's (route tables, peering, VPN) lead there and back, and does the instance's security group allow port %d from %s?", addr.Port(), t.b.From),
+		},
+	}
+	if addr.Addr().Is6() {
+		f.Ask = append(f.Ask, "Has this machine, and has the balancer, an IPv6 address at all?")
+	}
+	return f
+}
+
 func loopbackOnly(t *trouble) *Finding {
 	addr := t.base.target.Address.Addr()
 	if !errors.Is(t.answer.err, syscall.ECONNREFUSED) || !isOwn(addr) || addr == netip.IPv6Loopback() {

@@ -3,6 +3,7 @@ package explain
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -65,7 +66,7 @@ func (t *trouble) minds(name string, a *answer) *Finding {
 	}
 	switch {
 	case t.soft.maker == django && status == 400:
-		cause = balancer.CauseDjangoHosts
+		return t.djangoRefuses(Certain, append(why, t.soft.says()...)...)
 	case t.soft.maker == rails && status == 403:
 		cause = balancer.CauseRailsHosts
 	case t.soft.maker == aspnet && status == 400:
@@ -77,6 +78,27 @@ func (t *trouble) minds(name string, a *answer) *Finding {
 	return t.found(cause, Certain, append(why, t.soft.says()...)...)
 }
 
+// djangoHost is what Django takes for a Host at all: host_validation_re of
+// django/http/request.py, which is asked before ALLOWED_HOSTS is. A name of
+// RFC 1034 has no underscore.
+var djangoHost = regexp.MustCompile(`^([a-z0-9.-]+|\[[a-f0-9]*:[a-f0-9.:]+\])(:[0-9]+)?$`)
+
+// noDjangoHost reports whether it is Django that refuses, and a Host that it
+// takes for none, whatever ALLOWED_HOSTS says.
+func (t *trouble) noDjangoHost() bool {
+	sent := t.base.host()
+	return t.soft.maker == django && sent != "" && !djangoHost.MatchString(strings.ToLower(sent))
+}
+
+// djangoRefuses is the finding where Django refuses the Host.
+func (t *trouble) djangoRefuses(sure Certainty, why ...string) *Finding {
+	if !t.noDjangoHost() {
+		return t.found(balancer.CauseDjangoHosts, sure, why...)
+	}
+	return t.found(balancer.CauseHostGuard, sure, append(why,
+		fmt.Sprintf("%s is no name of a host by RFC 1034 and 1035, which have letters, digits, hyphens and dots alone: Django refuses it before it looks at ALLOWED_HOSTS, even if that is [\"*\"].", clean(t.base.host())))...)
+}
+
 // hostSays is for answers that name the cause themselves.
 func hostSays(t *trouble) *Finding {
 	r := t.answer.http
@@ -86,7 +108,7 @@ func hostSays(t *trouble) *Finding {
 	says := func(text string) bool { return bytes.Contains(r.body, []byte(text)) }
 	switch {
 	case r.status == 400 && (says("DisallowedHost") || says("Invalid HTTP_HOST header")):
-		return t.found(balancer.CauseDjangoHosts, Certain, fmt.Sprintf("Django's page says that %s is not allowed (DisallowedHost).", t.sentHost()))
+		return t.djangoRefuses(Certain, fmt.Sprintf("Django's page says that %s is not allowed (DisallowedHost).", t.sentHost()))
 	case r.status == 403 && says("Blocked host"):
 		return t.found(balancer.CauseRailsHosts, Certain, fmt.Sprintf("The page of Rails says Blocked host to %s.", t.sentHost()))
 	case r.status == 400 && says("Bad Request - Invalid Hostname"):
@@ -132,7 +154,7 @@ func hostGuess(t *trouble) *Finding {
 	if !isDjango {
 		return nil
 	}
-	f := t.found(balancer.CauseDjangoHosts, Likely,
+	f := t.djangoRefuses(Likely,
 		fmt.Sprintf("400 with the page Bad Request (400), which is Django's answer to a Host that is not in ALLOWED_HOSTS; the request has %s.", t.sentHost()))
 	ask := "Does Django's log say Invalid HTTP_HOST header?"
 	if t.p.Site == "" {

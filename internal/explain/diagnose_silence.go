@@ -20,7 +20,8 @@ func isFrames(b []byte) bool {
 func http2Only(t *trouble) *Finding {
 	if t.base.probe.Protocol == balancer.GRPC {
 		if errors.Is(t.answer.err, errHTTP1) {
-			return t.found(balancer.CauseHTTP2, Certain, "The port answers HTTP/2 with HTTP/1.1, and gRPC needs HTTP/2.")
+			line, _, _ := bytes.Cut(t.answer.first, []byte("\r\n"))
+			return t.found(balancer.CauseHTTP2, Certain, fmt.Sprintf("The port answers a request of HTTP/2 in text, as HTTP/1 has it (%s), and gRPC needs HTTP/2.", quoted(line)))
 		}
 		return nil
 	}

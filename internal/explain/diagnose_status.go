@@ -15,8 +15,9 @@ func (t *trouble) gets() string {
 	return fmt.Sprintf("The answer to %s is %s.", t.base.line(), t.answer.http)
 }
 
+// noContent is for 204 and any other success that is not the one that counts.
 func noContent(t *trouble) *Finding {
-	if t.answer.status() != 204 {
+	if s := t.answer.status(); s < 200 || s > 299 || t.good(t.answer) {
 		return nil
 	}
 	return t.found(balancer.CauseNoContent, Certain, fmt.Sprintf("%s %s counts %s.", t.gets(), itsTitle, counts(t.b.Judge.Codes)))
@@ -244,7 +245,21 @@ func broken(t *trouble) *Finding {
 			why = append(why, "nginx waits for the application behind it in vain.")
 		}
 	}
+	if t.soft.maker == haproxy && s == 503 {
+		return t.haproxyRefuses(why)
+	}
 	return t.found(balancer.CauseBroken, Certain, why...)
+}
+
+// haproxyRefuses is for HAProxy's own 503. It looks the same where it has no
+// server left and where it has no backend for this Host, of which its log tells
+// (HAProxy's Configuration Manual, 8.2.3: backend_name).
+func (t *trouble) haproxyRefuses(why []string) *Finding {
+	f := t.found(balancer.CauseBroken, Likely, append(why,
+		"HAProxy itself refuses: no server of the backend is up, or no backend is there for this request (use_backend by the Host, and no default_backend).")...)
+	t.askSite(f, "Does the site answer by its own name? Then it is this Host that has no backend.")
+	f.Ask = append(f.Ask, "What does HAProxy's log name before /<NOSRV>: a backend (its servers are down), or the frontend again (no backend was chosen)?")
+	return f
 }
 
 // nginxRefuses is for nginx's own 503, which the application had no part in.

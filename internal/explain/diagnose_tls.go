@@ -17,6 +17,7 @@ import (
 const (
 	alertHandshake   = 40
 	alertBadCert     = 42
+	alertInternal    = 80
 	alertCertNeeded  = 116
 	alertUnknownName = 112
 )
@@ -129,6 +130,11 @@ func noSNI(t *trouble) *Finding {
 		t.askSite(f, "By which name do visitors know the site?")
 		return f
 	}
+	if alert == alertInternal && len(t.sites()) == 0 && t.steady() {
+		f := t.found(balancer.CauseNoSNI, Likely, "The server ends the handshake with the alert 80, internal error: so do Caddy and others made in Go where nothing named a site that they have a certificate for.")
+		t.askSite(f, "By which name do visitors know the site?")
+		return f
+	}
 	return nil
 }
 
@@ -150,6 +156,26 @@ func wantsSNI(t *trouble) *Finding {
 		}
 	}
 	return nil
+}
+
+// misdirected is for 421, which says that the connection is not one for this Host
+// (RFC 9110, section 15.5.20), where no other name was found that helps.
+func misdirected(t *trouble) *Finding {
+	if t.answer.status() != 421 {
+		return nil
+	}
+	why := append([]string{t.gets(), "421 says that this connection is not for this Host."}, t.soft.says()...)
+	var f *Finding
+	switch {
+	case t.base.secure && t.base.sni == "":
+		f = t.found(balancer.CauseNoSNI, Likely, append(why, fmt.Sprintf("%s sends no server name in TLS, and %s in the request.", itsTitle, t.sentHost()))...)
+	case t.base.secure && !strings.EqualFold(t.base.sni, t.base.hostname()):
+		f = t.found(balancer.CauseNoSNI, Likely, append(why, fmt.Sprintf("The server name in TLS is %s, and the request has %s.", clean(t.base.sni), t.sentHost()))...)
+	default:
+		f = t.found(balancer.CauseHostGuard, Likely, append(why, fmt.Sprintf("The request has %s.", t.sentHost()))...)
+	}
+	t.askSite(f, "By which name do visitors know the site?")
+	return f
 }
 
 func clientCertificate(t *trouble) *Finding {

@@ -40,7 +40,8 @@ func (t *trouble) mend(f *Finding) {
 // fixed is configuration with the health path, the Host and the port filled in.
 // In it @PATH@ is the path without a query, @RE@ the same for a regular
 // expression and without slashes at its ends, @HOST@ what the balancer sends,
-// @PORT@ the port that was asked and @ADDR@ its address, @NAME@ the site's name.
+// @PORT@ the port that was asked and @ADDR@ its address, @NAME@ the site's name
+// and @NAMERE@ the same for a regular expression, @SCHEME@ http or https.
 // None of the languages that are written here knows such marks.
 func (t *trouble) fixed(text string) string {
 	p, _, _ := strings.Cut(t.base.path(), "?")
@@ -51,86 +52,56 @@ func (t *trouble) fixed(text string) string {
 	if host == "" {
 		host = t.base.target.Address.Addr().String()
 	}
+	name := t.siteName()
 	return strings.NewReplacer(
 		"@PATH@", clean(p), "@RE@", clean(regexp.QuoteMeta(strings.Trim(p, "/"))), "@HOST@", clean(host),
-		"@PORT@", strconv.Itoa(int(t.base.target.Address.Port())), "@ADDR@", t.base.target.Address.Addr().String(), "@NAME@", t.siteName(),
+		"@PORT@", strconv.Itoa(int(t.base.target.Address.Port())), "@ADDR@", t.base.target.Address.Addr().String(), "@NAME@", name,
+		"@NAMERE@", regexp.QuoteMeta(name), "@SCHEME@", strings.ToLower(t.scheme()),
 	).Replace(strings.TrimSpace(text))
 }
 
-// siteName is the site's name, or a word that stands for it.
+// siteName is the site's name, or a word that stands for it. It is not what was
+// sent as Host, which would only make the fault again; where the site redirects
+// to its own name, it is that.
 func (t *trouble) siteName() string {
-	if all := t.sites(); len(all) > 0 {
-		return all[0]
+	names := t.sites()
+	if to, ok := t.leads(); ok && t.elsewhere(to) {
+		names = append([]string{to.name}, names...)
 	}
-	return "SITE-NAME"
+	for _, name := range names {
+		if !isAddress(name) && isHostname(name) && !strings.EqualFold(name, t.base.hostname()) {
+			return name
+		}
+	}
+	return placeholder
 }
 
-// scheme is what the balancer speaks, as commands and manifests call it.
-func (t *trouble) scheme() string {
-	if t.base.secure {
-		return "HTTPS"
+// placeholder stands for the site's name where nobody said it.
+const placeholder = "SITE-NAME"
+
+// hostName is the name that the balancer sends, where that is not at fault, or
+// the site's.
+func (t *trouble) hostName() string {
+	if name := t.base.hostname(); t.p.Site == "" && name == t.p.Host && name != "" && !isAddress(name) && isHostname(name) {
+		return name
 	}
-	return "HTTP"
+	return t.siteName()
 }
 
-// setPath is how the balancer is told another path or other codes.
-func (t *trouble) setPath(path string) string {
-	path = quotedPath(path)
-	switch t.b.Name {
-	case "alb", "nlb":
-		return fmt.Sprintf("aws elbv2 modify-target-group --target-group-arn ARN --health-check-path %s", path)
-	case "elb":
-		return fmt.Sprintf("aws elb configure-health-check --load-balancer-name NAME --health-check Target=%s:%d%s,Interval=30,Timeout=5,UnhealthyThreshold=2,HealthyThreshold=10", t.scheme(), t.base.target.Address.Port(), path)
-	case "haproxy":
-		return "option httpchk GET " + path
-	case "kubelet":
-		return fmt.Sprintf("httpGet: {scheme: %s, path: %s, port: %d}", t.scheme(), path, t.base.target.Address.Port())
-	case "gcp":
-		return fmt.Sprintf("gcloud compute health-checks update %s NAME --request-path=%s", strings.ToLower(t.scheme()), path)
-	case "traefik", "consul", "caddy", "envoy", "nginx-plus":
-		return fmt.Sprintf("set the health check's path of %s to %s", t.b.Title, path)
-	default:
-		return fmt.Sprintf("set the probe's path of %s to %s", t.b.Title, path)
+// certificateName is a name that the certificate has, the site's if it is one of
+// them; "" if it has only addresses.
+func (t *trouble) certificateName() string {
+	leaf := t.answer.state.PeerCertificates[0]
+	if t.p.Site != "" && leaf.VerifyHostname(t.p.Site) == nil {
+		return t.p.Site
 	}
-}
-
-// quotedPath is a path fit for a command, as it may come from the other side.
-func quotedPath(path string) string {
-	if strings.ContainsRune(path, '\'') {
-		return "/PATH"
-	}
-	if strings.ContainsAny(path, "$&;()*!?|<>#~`\\\" ") {
-		return "'" + path + "'"
-	}
-	return path
-}
-
-// hostSetting is how the balancer is told another Host; "" if it can't be told.
-func (t *trouble) hostSetting() string {
-	name := t.siteName()
-	switch t.b.Name {
-	case "haproxy":
-		return "http-check send meth GET uri " + t.base.path() + " ver HTTP/1.1 hdr Host " + name
-	case "kubelet":
-		return fmt.Sprintf("httpGet: {scheme: %s, path: %s, port: %d, httpHeaders: [{name: Host, value: %s}]}", t.scheme(), t.base.path(), t.base.target.Address.Port(), name)
-	case "envoy":
-		return "http_health_check: {path: " + t.base.path() + ", host: " + name + "}"
-	case "gcp":
-		return fmt.Sprintf("gcloud compute health-checks update %s NAME --host=%s", strings.ToLower(t.scheme()), name)
-	case "app-gateway":
-		return "set the probe's host name to " + name + ", or have it taken from the backend settings"
-	case "traefik":
-		return "healthCheck: {path: " + t.base.path() + ", hostname: " + name + "}"
-	case "caddy":
-		return "health_headers { Host " + name + " }"
-	case "consul":
-		return `"header": {"Host": ["` + name + `"]}`
-	case "nginx-plus":
-		return "proxy_set_header Host " + name + ";"
-	case "hetzner", "cloudflare", "route53", "front-door":
-		return "set the health check's host name or domain to " + name
-	case "f5":
-		return `send "GET ` + t.base.path() + ` HTTP/1.1\r\nHost: ` + name + `\r\nConnection: close\r\n\r\n"`
+	for _, name := range leaf.DNSNames {
+		if rest, ok := strings.CutPrefix(name, "*."); ok {
+			name = "www." + rest
+		}
+		if isHostname(name) {
+			return name
+		}
 	}
 	return ""
 }

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"hale/internal/balancer"
@@ -25,26 +26,13 @@ const railsHosts = `
 # config/environments/production.rb
 config.host_authorization = { exclude: ->(request) { request.path == "@PATH@" } }`
 
+// ASP.NET's host filter comes before all of Program.cs, which can't answer a path
+// in front of it.
 const aspnetHosts = `
-// Program.cs: before the host filter
-app.MapWhen(c => c.Request.Path == "@PATH@", b => b.Run(c => c.Response.WriteAsync("ok")));`
-
-const nginxDefault = `
-# nginx: the server block with default_server on port @PORT@ (the first one, if
-# none has it)
-location = @PATH@ {
-    proxy_pass http://127.0.0.1:8000;    # as in the site's block
-    proxy_set_header Host @NAME@;
+// appsettings.json, or AllowedHosts in the environment; "*" allows all
+{
+  "AllowedHosts": "@NAME@;@HOST@"
 }`
-
-const apacheDefault = `
-# Apache: the first VirtualHost of port @PORT@ answers for unknown hosts
-<VirtualHost *:@PORT@>
-    # the application as in the site's own
-    ProxyPass "@PATH@" "http://127.0.0.1:8000@PATH@"
-    ProxyPreserveHost On
-    RequestHeader set Host "@NAME@"
-</VirtualHost>`
 
 // mendHost is for what minds the Host.
 func (t *trouble) mendHost(f *Finding) {
@@ -63,22 +51,45 @@ func (t *trouble) mendHost(f *Finding) {
 		case balancer.HostNone:
 			f.Fix = append(f.Fix, "Without a Host Django takes the address on which its own web server (gunicorn, say) listens: 127.0.0.1 if a proxy is in front of it.")
 		}
+	case balancer.CauseHostGuard:
+		if t.noDjangoHost() {
+			f.Fix = []string{
+				fmt.Sprintf("Have %s send another Host, one that is the name of a host: adding %s to ALLOWED_HOSTS does not help.", t.b.Title, clean(t.base.hostname())),
+				t.fixed("Or answer @PATH@ in a middleware placed first, which looks at no Host; hale snippet django prints one."),
+			}
+		}
 	case balancer.CauseRailsHosts:
 		f.Config = t.fixed(railsHosts)
 	case balancer.CauseASPNetHosts:
+		f.Fix = []string{t.fixed("Add @HOST@ to AllowedHosts, or set it to *; a path can't be exempted, as the host filter comes before all of Program.cs.")}
+		if t.changingHost() {
+			f.Fix = append(f.Fix, "The address is another on each instance: set AllowedHosts in the environment when the application starts.")
+		}
 		f.Config = t.fixed(aspnetHosts)
 	case balancer.CauseDefaultServer:
 		f.Fix = []string{t.fixed("Have @PATH@ answered by the default server too, the one for hosts that no other block names.")}
-		if t.soft.maker == apache {
-			f.Config = t.fixed(apacheDefault)
-		} else if t.soft.maker == nginx || t.soft.maker == "" {
-			f.Fix = append(f.Fix, "In nginx it is a location in the block with default_server; hale snippet nginx prints one.")
-			f.Config = t.fixed(nginxDefault)
+		refuses := strconv.Itoa(t.answer.status())
+		if t.answer.http == nil {
+			refuses = "444"
 		}
+		if web := t.soft.webServer(); web == nginx || web == "" {
+			f.Fix = append(f.Fix, "In nginx it is a location in the block with default_server, whose return has to move into location /; hale snippet nginx prints one.")
+		}
+		f.Config = strings.ReplaceAll(t.configOf(defaultServers), "@REFUSES@", refuses)
 	}
-	if !t.base.probe.HostFixed {
+	if !t.base.probe.HostFixed && (t.p.Site == "" || !strings.EqualFold(t.base.hostname(), t.p.Site)) {
 		if setting := t.hostSetting(); setting != "" {
 			f.Fix = append(f.Fix, fmt.Sprintf("Or have %s send the site's Host: %s", t.b.Title, mask(setting)))
 		}
 	}
+}
+
+// changingHost reports whether the balancer sends an address that is another for
+// each instance or node.
+func (t *trouble) changingHost() bool {
+	switch t.base.probe.Host {
+	case balancer.HostBalancer, balancer.HostAddress, balancer.HostBareAddress, balancer.HostAddressPort:
+		return isAddress(t.base.hostname())
+	}
+	return false
 }

@@ -2,32 +2,19 @@ package explain
 
 import (
 	"fmt"
+	"strconv"
 
 	"hale/internal/balancer"
 )
-
-const siteRedirectConfig = `
-# nginx, in the server block that answers for the address. Without a return or
-# rewrite outside of a location, as that would come first.
-location = @PATH@ {
-    proxy_pass http://127.0.0.1:8000;    # as in the site's block
-    proxy_set_header Host @NAME@;
-}`
-
-// siteRedirectMoved is for a redirect that nginx itself makes.
-const siteRedirectMoved = `
-location / {
-    return 301 $scheme://@NAME@$request_uri;
-}`
 
 // mendPage is for what the page itself answers.
 func (t *trouble) mendPage(f *Finding) {
 	switch f.Cause {
 	case balancer.CauseSiteRedirect:
 		f.Fix = []string{t.fixed("Have the web server ask the application for @PATH@ with the site's own Host, whatever Host came; or have hale answer the balancer (hale snippet nginx).")}
-		f.Config = t.fixed(siteRedirectConfig)
-		if f.Software == nginx {
-			f.Config += "\n" + t.fixed(siteRedirectMoved)
+		f.Config = t.configOf(siteRedirects)
+		if moved := siteRedirectsMoved[f.Software]; moved != "" {
+			f.Config += "\n" + t.fixed(moved)
 		}
 	case balancer.CauseLoginRedirect, balancer.CauseAuth:
 		f.Fix = []string{"Ask a health path that needs no login, or exempt this one; never have the balancer accept the refusal, which a broken site gives too."}
@@ -36,7 +23,7 @@ func (t *trouble) mendPage(f *Finding) {
 			f.Fix = []string{"Find what forbids the path, and let the balancer's addresses in; or ask a health path that is open to all."}
 			return
 		}
-		f.Config = t.openPath(f.Software)
+		f.Config = t.openPath(f)
 	case balancer.CauseTrailingSlash:
 		if to := t.exactPath(); to != "" {
 			f.Fix = []string{"Give the balancer the exact path, " + clean(to) + "."}
@@ -49,7 +36,8 @@ func (t *trouble) mendPage(f *Finding) {
 			f.Config = t.fixed("# nginx, in the server block that answers for this Host\nlocation = @PATH@ {\n    proxy_pass http://127.0.0.1:8000;    # to what knows whether all is well\n}\n\n# or the balancer\n") + "\n" + mask(t.setPath("/PATH-THAT-EXISTS"))
 		}
 	case balancer.CauseNoContent:
-		f.Fix = []string{fmt.Sprintf("Answer 200 in place of 204 (in nginx, where it says return 204: return 200 \"ok\";)%s.", t.orAccept("204"))}
+		status := strconv.Itoa(t.answer.status())
+		f.Fix = []string{fmt.Sprintf("Answer 200 in place of %s (in nginx, where it says return %s: return 200 \"ok\";)%s.", status, status, t.orAccept(status))}
 		if t.b.Name == "alb" {
 			f.Config = "aws elbv2 modify-target-group --target-group-arn ARN --matcher HttpCode=200-299"
 		}
@@ -63,9 +51,10 @@ func (t *trouble) mendPage(f *Finding) {
 		}
 	case balancer.CauseRateLimit:
 		f.Fix = []string{"Exempt the health path from the limit."}
-		f.Config = t.fixed("# nginx: limit_req in location /, and none in the health path's own\nlocation = @PATH@ {\n    proxy_pass http://127.0.0.1:8000;    # as in location /\n}\nlocation / {\n    limit_req zone=…;\n    # …\n}")
+		f.Config = t.refusalOf(limits)
 	case balancer.CauseBotFilter:
-		f.Config = t.fixed("# nginx: the health path before the filter\nlocation = @PATH@ {\n    proxy_pass http://127.0.0.1:8000;    # as in location /\n}")
+		t.meet()
+		f.Config = t.refusalOf(botFilters)
 	case balancer.CauseSlow:
 		f.Fix = []string{fmt.Sprintf("Make %s cheap (what is slow is looked at in the background; hale serve does that), or the balancer's timeout of %s longer.", clean(t.base.path()), t.wait())}
 		if t.b.Name == "alb" || t.b.Name == "nlb" {
@@ -76,6 +65,10 @@ func (t *trouble) mendPage(f *Finding) {
 		f.Ask = append(f.Ask, "Is it gunicorn with sync workers, or another server with one worker per connection? Who holds them: ss -tnp on the machine shows connections that wait.")
 	case balancer.CauseUnframed:
 		f.Config = "# nginx buffers answers of an application over HTTP/1.1 and sends chunks:\nproxy_http_version 1.1;"
+	case balancer.CauseBroken:
+		if f.Software == haproxy && f.Sure == Likely {
+			f.Fix = []string{"Mend the servers behind HAProxy; or, if they are well, have HAProxy choose their backend for the balancer's Host too (default_backend)."}
+		}
 	case balancer.CauseDependency:
 		if f.Software == own {
 			f.Fix = []string{"A check of hale's fails, or it is draining or has just started: on the instance, hale status says which. If the check should not take the instance out of traffic, give it impact: warn."}
@@ -104,14 +97,33 @@ func (t *trouble) orAccept(status string) string {
 }
 
 // openPath lets the health path in without a login.
-func (t *trouble) openPath(software string) string {
-	switch {
-	case software == nginx:
-		return t.fixed("# nginx\nlocation = @PATH@ {\n    auth_basic off;\n    proxy_pass http://127.0.0.1:8000;    # as in location /\n}")
-	case software == apache:
-		return t.fixed("# Apache\n<Location \"@PATH@\">\n    AuthType None\n    Require all granted\n</Location>")
-	case software == django:
+func (t *trouble) openPath(f *Finding) string {
+	switch f.Software {
+	case haproxy, caddy:
+		if f.Cause != balancer.CauseAuth {
+			return "" // a login by redirects is not theirs
+		}
+	case django:
 		return t.fixed("# urls.py: a view without login_required\npath(\"healthz\", lambda request: HttpResponse(\"ok\")),")
 	}
-	return ""
+	return t.fixed(openPaths[f.Software])
+}
+
+// configOf is the configuration for the web server that answered, or in front of
+// the application that did; nginx's where nobody is known.
+func (t *trouble) configOf(configs map[string]string) string {
+	web := t.soft.webServer()
+	if web == "" {
+		web = nginx
+	}
+	return t.fixed(configs[web])
+}
+
+// refusalOf is the same for what refuses by itself: an application's own refusal
+// is none of the web server's.
+func (t *trouble) refusalOf(configs map[string]string) string {
+	if t.soft.maker != "" && !isWebServer(t.soft.maker) {
+		return ""
+	}
+	return t.configOf(configs)
 }

@@ -19,10 +19,16 @@ location / {
 }`
 
 const apacheRedirect = `
-# Apache: the VirtualHost of port @PORT@, in place of Redirect
+# Apache: the VirtualHost of port @PORT@, in place of Redirect; the application
+# as in the VirtualHost for https
 RewriteEngine On
 RewriteCond %{REQUEST_URI} !^/@RE@/?$
-RewriteRule ^ https://%{HTTP_HOST}%{REQUEST_URI} [R=301,L]`
+RewriteRule ^ https://%{HTTP_HOST}%{REQUEST_URI} [R=301,L]
+ProxyPass "@PATH@" "http://127.0.0.1:8000@PATH@"
+ProxyPreserveHost On
+<Location "@PATH@">
+    RequestHeader set X-Forwarded-Proto https
+</Location>`
 
 const caddyRedirect = `
 # Caddyfile: a site for http of its own

@@ -9,6 +9,7 @@ import (
 
 // mendWire is for TLS, PROXY headers and versions of HTTP.
 func (t *trouble) mendWire(f *Finding) {
+	t.meet()
 	switch f.Cause {
 	case balancer.CauseTLSToPlain:
 		f.Fix = []string{fmt.Sprintf("Have %s use http for port %d, or give it the port that speaks TLS.", t.b.Title, t.base.target.Address.Port())}
@@ -23,10 +24,16 @@ func (t *trouble) mendWire(f *Finding) {
 		if t.b.TLS.ClientCertificate {
 			f.Fix = append(f.Fix, fmt.Sprintf("Or give %s a certificate to show; it can.", t.b.Title))
 		}
-		f.Config = t.fixed("# nginx: ask for a certificate, and demand it only where it is needed\nssl_verify_client optional;\nlocation / {\n    if ($ssl_client_verify != SUCCESS) { return 403; }\n    # …\n}\nlocation = @PATH@ {\n    proxy_pass http://127.0.0.1:8000;    # as in location /\n}")
+		f.Config = t.certificateDemand()
 	case balancer.CauseWrongName:
 		f.Fix = []string{fmt.Sprintf("Have %s ask for a name that the certificate has (%s), or get a certificate for %s.", t.b.Title, names(t.answer.state.PeerCertificates[0]), clean(t.verifiedName()))}
-		f.Config = t.hostSetting()
+		if name := t.certificateName(); name != "" {
+			f.Config = t.tlsName(name)
+		}
+		if isNameless(t.answer.state.PeerCertificates[0]) {
+			f.Fix = []string{fmt.Sprintf("Get a certificate with a subjectAltName for %s (openssl req: -addext subjectAltName=DNS:NAME, or IP:ADDRESS).", clean(t.verifiedName()))}
+			f.Config = ""
+		}
 	case balancer.CauseUntrusted:
 		f.Fix = []string{fmt.Sprintf("Send the whole chain (nginx: ssl_certificate with the certificate first and the ones between after it), or have %s trust the issuer.", t.b.Title)}
 	case balancer.CauseProxyExpected:
@@ -37,13 +44,13 @@ func (t *trouble) mendWire(f *Finding) {
 		case "haproxy":
 			f.Config = "server web1 " + t.base.target.Address.String() + " send-proxy-v2 check check-send-proxy"
 		default:
-			f.Config = t.fixed("# nginx: a second port for health checks, without proxy_protocol\nlisten @PORT@ proxy_protocol;\nlisten 8081;")
+			f.Config = t.edgeConfig(withoutProxy)
 		}
 	case balancer.CauseProxyUnexpected:
 		if t.b.Name == "nlb" {
 			f.Config = "aws elbv2 modify-target-group-attributes --target-group-arn ARN --attributes Key=proxy_protocol_v2.enabled,Value=false"
 		} else {
-			f.Config = t.fixed("# nginx\nlisten @PORT@ proxy_protocol;")
+			f.Config = t.edgeConfig(withProxy)
 		}
 	case balancer.CauseHTTP2:
 		t.mendVersion(f)
@@ -52,55 +59,59 @@ func (t *trouble) mendWire(f *Finding) {
 
 func (t *trouble) mendSNI(f *Finding) {
 	f.Fix = []string{fmt.Sprintf("Add a default certificate to the server, for clients that name no site; then %s needs no server name.", t.b.Title)}
-	switch t.b.Name {
-	case "haproxy":
-		f.Fix = append(f.Fix, "Or have HAProxy send a name, with check-sni.")
-		f.Config = t.fixed("server web1 @ADDR@:@PORT@ check check-ssl verify none check-sni @NAME@")
-	case "alb", "nlb", "elb", "gcp", "azure-lb", "kubelet":
-	default:
-		f.Fix = append(f.Fix, fmt.Sprintf("Or have %s send one: %s", t.b.Title, t.hostSetting()))
-	}
-	if f.Config == "" {
-		f.Config = t.fixed("# nginx: the default server, in place of ssl_reject_handshake\nserver {\n    listen @PORT@ ssl default_server;\n    ssl_certificate     /etc/nginx/default.pem;\n    ssl_certificate_key /etc/nginx/default.key;\n    location = @PATH@ {\n        proxy_pass http://127.0.0.1:8000;    # as in the site's block\n        proxy_set_header Host @NAME@;\n        proxy_set_header X-Forwarded-Proto https;\n    }\n    location / { return 404; }\n}")
-	}
-}
-
-// mendVersion is for different versions of HTTP.
-func (t *trouble) mendVersion(f *Finding) {
-	_, two := t.b.Probe(balancer.HTTP2)
+	edge := t.soft.edge()
 	switch {
-	case t.b.Name == "alb":
-		f.Fix = append(f.Fix, "A target group's protocol version can't be changed: make a new one.")
-		kind := "HTTP2"
-		if t.base.probe.Protocol == balancer.GRPC {
-			kind = "HTTP1"
-		}
-		f.Config = "aws elbv2 create-target-group --name NAME --protocol HTTP --protocol-version " + kind + " --port " + t.fixed("@PORT@") + " --vpc-id VPC"
-	case t.base.probe.Protocol == balancer.HTTP10, t.base.probe.Protocol == balancer.HTTP09:
-		f.Fix = []string{fmt.Sprintf("Have %s ask over a version that the port speaks.", t.b.Title)}
-		f.Config = t.hostSetting()
-	case !two:
-		f.Fix = []string{fmt.Sprintf("%s checks health over HTTP/1 only: serve HTTP/1.1 on this port too, or on one for health checks.", t.b.Title)}
+	case edge != "":
+		f.Config = t.fixed(defaultCertificates[edge])
+	case alertOf(t.answer.err) == alertInternal:
+		f.Config = t.fixed(defaultCertificates[caddy])
+	default:
+		f.Config = t.fixed(defaultCertificates[nginx] + "\n" + defaultCertificates[haproxy])
+	}
+	switch setting := t.tlsName(t.hostName()); {
+	case setting == "":
+	case t.b.Name == "haproxy":
+		f.Fix = append(f.Fix, "Or have HAProxy send a name, with check-sni.")
+		f.Config = setting
+	case strings.Contains(setting, "\n"):
+		f.Config += fmt.Sprintf("\n\n# or have %s send a name\n%s", t.b.Title, setting)
+	default:
+		f.Fix = append(f.Fix, fmt.Sprintf("Or have %s send one: %s", t.b.Title, setting))
 	}
 }
 
-// protocolSetting is how the balancer is told to use HTTP or HTTPS; "" where
-// that is a tick in a form.
-func (t *trouble) protocolSetting(protocol string) string {
-	switch t.b.Name {
-	case "alb", "nlb":
-		return "aws elbv2 modify-target-group --target-group-arn ARN --health-check-protocol " + protocol
-	case "elb":
-		return fmt.Sprintf("aws elb configure-health-check --load-balancer-name NAME --health-check Target=%s:%d%s,Interval=30,Timeout=5,UnhealthyThreshold=2,HealthyThreshold=10", protocol, t.base.target.Address.Port(), mask(t.base.path()))
-	case "kubelet":
-		return fmt.Sprintf("httpGet: {scheme: %s, path: %s, port: %d}", protocol, mask(t.base.path()), t.base.target.Address.Port())
-	case "haproxy":
-		if protocol == "HTTPS" {
-			return "server web1 " + t.base.target.Address.String() + " check check-ssl verify none"
-		}
-		return "server web1 " + t.base.target.Address.String() + " check no-check-ssl"
-	case "traefik", "consul", "caddy":
-		return strings.ToLower(protocol) + "://" + t.base.target.Address.String() + mask(t.base.path())
+// meet fills in who takes the connections, where the balancer got no answer that
+// would tell: another request may have got one.
+func (t *trouble) meet() {
+	if t.answer.http != nil || t.soft.server != "" {
+		return
 	}
-	return ""
+	for _, one := range t.tried {
+		if r := one.got.http; r != nil && r.has("Server") {
+			met := recognise(r)
+			t.soft.server, t.soft.small = met.server, met.small
+		}
+	}
+}
+
+// edgeConfig is the configuration for who takes the connections; for those that
+// are met most where nobody is known.
+func (t *trouble) edgeConfig(configs map[string]string) string {
+	if edge := t.soft.edge(); edge != "" {
+		return t.fixed(configs[edge])
+	}
+	return t.fixed(configs[nginx] + "\n" + configs[apache] + "\n" + configs[haproxy])
+}
+
+// certificateDemand is the configuration that demands a certificate, but not for
+// the path. nginx refuses in HTTP, so that who refuses in TLS is another.
+func (t *trouble) certificateDemand() string {
+	edge := t.soft.edge()
+	switch {
+	case edge != "":
+		return t.fixed(clientCertificates[edge])
+	case t.answer.http == nil:
+		return t.fixed(clientCertificates[apache] + "\n" + clientCertificates[haproxy] + "\n" + clientCertificates[caddy])
+	}
+	return t.fixed(clientCertificates[nginx])
 }

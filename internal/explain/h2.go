@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -44,6 +45,12 @@ func talk2(conn net.Conn, q question, a *answer) {
 	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	framer.MaxHeaderListSize = headLimit
 	a.err = read2(framer, q, a)
+	// gunicorn takes the preface for a request of HTTP/2.0 and answers in kind; a
+	// frame that begins so would be longer than any may be.
+	if a.http == nil && bytes.HasPrefix(kept.first.Bytes(), []byte("HTTP/")) {
+		a.err = errHTTP1
+		bufio.NewReader(kept).ReadSlice('\n') // so that the whole line is kept
+	}
 	a.first = kept.first.Bytes()
 	switch {
 	case a.err == nil:
@@ -53,12 +60,9 @@ func talk2(conn net.Conn, q question, a *answer) {
 	case len(a.first) == 0 && writeErr != nil:
 		a.err = writeErr
 	}
-	if a.http == nil && bytes.HasPrefix(a.first, []byte("HTTP/1")) {
-		a.err = errHTTP1
-	}
 }
 
-var errHTTP1 = errors.New("HTTP/1.1 was answered to HTTP/2")
+var errHTTP1 = errors.New("HTTP/2 was answered as HTTP/1 is")
 
 // request2 are the bytes of a request, of gRPC with a message.
 func request2(q question) []byte {

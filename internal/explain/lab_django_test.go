@@ -33,6 +33,16 @@ func djangoCases() []labCase {
 			want: balancer.CauseDjangoHosts, software: "Django", fix: "ALLOWED_HOSTS",
 		},
 		{
+			// Envoy sends the name of its cluster, and this Django allows any Host.
+			name: "a Host that is none to Django", as: "envoy alb", sends: "GET /health_check HTTP/1.0\r\nHost: my_cluster", sees: "HTTP/1.0 400 ",
+			start: func(_ *testing.T, lab *laboratory) place {
+				where := at(lab.open, "/health_check")
+				where.options.Host = "my_cluster"
+				return where
+			},
+			want: balancer.CauseHostGuard, software: "Django", fix: "to ALLOWED_HOSTS does not help",
+		},
+		{
 			name: "SECURE_SSL_REDIRECT", waits: true, as: "alb gcp kubelet", sees: "HTTP/1.1 301 ",
 			start: pageOf("/health_check", ssl, false),
 			want:  balancer.CauseDjangoSSL, software: "Django", fix: "SECURE_REDIRECT_EXEMPT",

@@ -20,13 +20,19 @@ import (
 
 const haproxyDefaults = "defaults\n mode http\n timeout client 10s\n timeout server 10s\n timeout connect 10s\n timeout check 2s\n"
 
+// Headers that are malformed.
+const (
+	twoLengths = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!"
+	noColon    = "HTTP/1.1 200 OK\r\nfoo bar\r\nContent-Length: 2\r\n\r\nok"
+)
+
 // TestTheRealHAProxyAgrees: Debian's HAProxy calls up and down what hale explain
 // says that HAProxy would.
 func TestTheRealHAProxyAgrees(t *testing.T) {
 	t.Parallel()
 	lab := newLaboratory(t)
 	expired := servertest.NewCerts(t, -30*time.Minute, "127.0.0.1")
-	keyed := rsaCerts(t)
+	keyed := selfSigned(t, "127.0.0.1", "subjectAltName=IP:127.0.0.1")
 	other := servertest.NewCerts(t, time.Hour, "other.example")
 	setups := []struct {
 		name  string
@@ -53,6 +59,8 @@ func TestTheRealHAProxyAgrees(t *testing.T) {
 		{"endless", answered(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", true), true, nil},
 		{"short-body", answered(t, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello", false), true, nil},
 		{"bad-chunk", answered(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n", false), false, nil},
+		{"two-lengths", answered(t, twoLengths, false), false, nil},
+		{"no-colon", answered(t, noColon, false), false, nil},
 		{"continue", answered(t, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false), false, nil},
 		{"old-ciphers", secured(t, keyed, "ssl_protocols TLSv1.2; ssl_ciphers AES128-SHA:AES256-SHA:AES128-GCM-SHA256;"), true, keyed},
 		{"http2", plain(atTLS(servertest.NginxHTTP(t, `server { listen 127.0.0.1:$PORT http2; return 200; }`), "/")), false, nil},
@@ -135,13 +143,17 @@ func answered(t *testing.T, text string, holds bool) place {
 	}) + "/"}
 }
 
-// rsaCerts are certificates with a key of RSA, for ciphers that need one.
-func rsaCerts(t *testing.T) *servertest.Certs {
+// selfSigned is a certificate with a key of RSA, for ciphers that need one, and
+// with no more than a common name unless extensions say so.
+func selfSigned(t *testing.T, name string, extensions ...string) *servertest.Certs {
 	t.Helper()
 	dir := t.TempDir()
 	certs := &servertest.Certs{CA: filepath.Join(dir, "cert.pem"), Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
-	out, err := exec.Command(servertest.Program(t, "openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
-		"-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", certs.Key, "-out", certs.Cert).CombinedOutput()
+	args := []string{"req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=" + name, "-keyout", certs.Key, "-out", certs.Cert}
+	for _, e := range extensions {
+		args = append(args, "-addext", e)
+	}
+	out, err := exec.Command(servertest.Program(t, "openssl", "openssl"), args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("openssl: %v\n%s", err, out)
 	}
@@ -161,6 +173,8 @@ func TestTheRealCaddyAgrees(t *testing.T) {
 		{"endless", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", true, true},
 		{"short-body", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello", false, true},
 		{"bad-chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n", false, true},
+		{"two-lengths", twoLengths, false, false},
+		{"no-colon", noColon, false, false},
 		{"continue", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false, true},
 		{"failing", "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n", false, false},
 	} {

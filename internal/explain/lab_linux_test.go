@@ -49,6 +49,8 @@ location / { proxy_pass http://`+servertest.Django(t, `ALLOWED_HOSTS = ["shop.ex
 			place{url: "http://127.0.0.1:" + freePort(t) + "/"}},
 		{labCase{name: "nothing listens on localhost", as: "alb", want: balancer.CauseStopped},
 			place{url: "http://localhost:" + freePort(t) + "/"}},
+		{labCase{name: "no route leads there", as: "alb", want: "", fix: "the route that is missing", asks: "security group"},
+			place{url: "http://192.0.2.1/"}},
 		{labCase{name: "ALLOWED_HOSTS lacks the own address", as: "alb kubelet nlb", want: balancer.CauseDjangoHosts, software: "Django", fix: servertest.OwnAddress}, away},
 	} {
 		t.Run(c.name, func(t *testing.T) {

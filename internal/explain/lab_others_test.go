@@ -49,6 +49,16 @@ ServerName shop.example
 		{
 			name: "nothing is behind HAProxy", as: "alb kubelet", sees: "HTTP/1.1 503 ",
 			start: haproxyAt("/", "bind 127.0.0.1:$PORT\n default_backend none\nbackend none"), want: balancer.CauseBroken, software: "HAProxy",
+			asks: "--site NAME",
+		},
+		{
+			name: "HAProxy has a backend for the site's Host alone", as: "alb kubelet", sees: "HTTP/1.1 503 ",
+			start: func(t *testing.T, lab *laboratory) place {
+				where := haproxyAt("/", "bind 127.0.0.1:$PORT\n use_backend shop if { hdr(host) -i shop.example }\nbackend shop\n http-request return status 200")(t, lab)
+				where.options.Site = "shop.example"
+				return where
+			},
+			want: balancer.CauseDefaultServer, software: "HAProxy",
 		},
 		{
 			name: "nothing is behind Caddy", as: "alb", sees: "HTTP/1.1 502 ",
@@ -78,10 +88,19 @@ ServerName shop.example
 		},
 		{
 			name: "Caddy has no certificate without SNI", as: "alb", secure: "internal error",
+			start: caddyFor("shop.example"), want: balancer.CauseNoSNI,
+		},
+		{
+			name: "Caddy has no certificate without SNI, and nobody knows the name", as: "alb nlb traefik haproxy", secure: "internal error",
+			start: caddyFor(""), want: balancer.CauseNoSNI, asks: "--site NAME",
+		},
+		{
+			// Without a server name Caddy takes the certificate of the address, and
+			// who may ask for certificates has it compare the names.
+			name: "Caddy is strict about SNI", as: "alb nlb",
 			start: func(t *testing.T, lab *laboratory) place {
-				certs := servertest.NewCerts(t, 1<<40, "shop.example")
-				where := atTLS(servertest.Caddy(t, "https://shop.example:$PORT {\ntls "+certs.Cert+" "+certs.Key+"\nrespond well\n}"), "/")
-				where.options.Site = "shop.example"
+				where := atTLS(servertest.Caddy(t, "https://shop.example:$PORT {\ntls "+lab.certs.Cert+" "+lab.certs.Key+" {\nclient_auth {\nmode request\n}\n}\nrespond well\n}"), "/")
+				where.options.Roots = roots(t, lab.certs)
 				return where
 			},
 			want: balancer.CauseNoSNI,
@@ -127,6 +146,16 @@ ServerName shop.example
 			name: "HAProxy wants a PROXY header", as: "alb kubelet", sees: closed,
 			start: haproxyAt("/", "bind 127.0.0.1:$PORT accept-proxy\n http-request return status 200"), want: balancer.CauseProxyExpected,
 		},
+	}
+}
+
+// caddyFor starts a Caddy that has a certificate for shop.example alone.
+func caddyFor(site string) func(*testing.T, *laboratory) place {
+	return func(t *testing.T, _ *laboratory) place {
+		certs := servertest.NewCerts(t, 1<<40, "shop.example")
+		where := atTLS(servertest.Caddy(t, "https://shop.example:$PORT {\ntls "+certs.Cert+" "+certs.Key+"\nrespond well\n}"), "/")
+		where.options.Site = site
+		return where
 	}
 }
 

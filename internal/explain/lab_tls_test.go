@@ -73,6 +73,11 @@ func tlsCases() []labCase {
 			want: balancer.CauseWrongName, fix: "other.example",
 		},
 		{
+			name: "a certificate with a name in its CN alone", as: verifying + " front-door", content: careless, secure: "200 OK",
+			start: func(t *testing.T, _ *laboratory) place { return secured(t, selfSigned(t, "shop.example"), "") },
+			want:  balancer.CauseWrongName, fix: "subjectAltName",
+		},
+		{
 			name: "an issuer that nobody knows", as: verifying + " haproxy front-door", content: careless, secure: "200 OK",
 			start: func(t *testing.T, lab *laboratory) place {
 				where := secured(t, lab.certs, "")

@@ -67,6 +67,19 @@ func webCases() []labCase {
 			start: nginxAt("/", `return 204;`), want: balancer.CauseNoContent, software: "nginx", fix: "200",
 		},
 		{
+			name: "201", as: "gcp azure-lb", sees: "HTTP/1.1 201 ", start: nginxAt("/", `return 201 ok;`), want: balancer.CauseNoContent, fix: "return 201",
+		},
+		{
+			name: "202", as: "alb elb gcp azure-lb cloudflare front-door envoy", content: "kubelet haproxy nlb consul caddy traefik", sees: "HTTP/1.1 202 ",
+			start: nginxAt("/", `return 202 ok;`), want: balancer.CauseNoContent, software: "nginx", fix: "in place of 202",
+		},
+		{
+			name: "206", as: "cloudflare elb", sees: "HTTP/1.1 206 ", start: nginxAt("/", `return 206 ok;`), want: balancer.CauseNoContent, fix: "in place of 206",
+		},
+		{
+			name: "a success that has no name", as: "alb", sees: "HTTP/1.1 299 ", start: nginxAt("/", `return 299 ok;`), want: balancer.CauseNoContent, fix: "in place of 299",
+		},
+		{
 			name: "nginx refuses OPTIONS for a file", as: "haproxy", content: "alb front-door", sends: "OPTIONS / HTTP/1.0", sees: "HTTP/1.1 405 ",
 			start: nginxAt("/", `root $DIR; location = / { try_files /nginx.conf =404; }`),
 			want:  balancer.CauseMethod, software: "nginx", fix: "option httpchk GET",

@@ -75,6 +75,11 @@ func wireCases() []labCase {
 			want: balancer.CauseHTTP2,
 		},
 		{
+			name: "gunicorn is asked for gRPC", as: "alb kubelet", sends: "PRI * HTTP/2.0\r\n\r\nSM", sees: "HTTP/2.0 404 ",
+			start: func(_ *testing.T, lab *laboratory) place { return place{url: "grpc://" + lab.open.Addr} },
+			want:  balancer.CauseHTTP2,
+		},
+		{
 			name: "the health service answers 0 where ALB wants 12", as: "alb", content: "kubelet",
 			start: func(t *testing.T, _ *laboratory) place {
 				return place{url: "grpc://" + grpcServer(t, true) + "/grpc.health.v1.Health/Check"}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -40,6 +41,8 @@ type response struct {
 	cut bool
 	// interim is the first interim answer (1xx) that came before; nil if none.
 	interim *response
+	// head is all up to the body, as it came.
+	head []byte
 	// malformed is true if what came with the head has chunks that are none.
 	malformed bool
 }
@@ -128,10 +131,11 @@ func readBare(r *bufio.Reader) *response {
 }
 
 func readHead(r *bufio.Reader, left *int) (*response, error) {
-	line, err := readLine(r, left)
+	raw, err := readRaw(r, left)
 	if err != nil {
 		return nil, err
 	}
+	line, head := strings.TrimRight(string(raw), "\r\n"), raw
 	version, rest, _ := strings.Cut(line, " ")
 	code, reason, _ := strings.Cut(strings.TrimLeft(rest, " "), " ")
 	status, err := strconv.Atoi(code)
@@ -140,11 +144,14 @@ func readHead(r *bufio.Reader, left *int) (*response, error) {
 	}
 	a := &response{version: version, status: status, reason: strings.TrimSpace(reason)}
 	for {
-		line, err := readLine(r, left)
+		raw, err := readRaw(r, left)
 		if err != nil {
 			return nil, err
 		}
+		head = append(head, raw...)
+		line := strings.TrimRight(string(raw), "\r\n")
 		if line == "" {
+			a.head = head
 			return a, nil
 		}
 		name, value, _ := strings.Cut(line, ":")
@@ -152,21 +159,38 @@ func readHead(r *bufio.Reader, left *int) (*response, error) {
 	}
 }
 
+// complaint is what Go's net/http says of the head, which refuses more than is
+// needed to read it here: lines without a colon, lengths that contradict each
+// other; nil if it has nothing against it.
+func (r *response) complaint(method string) error {
+	if len(r.head) == 0 {
+		return nil // HTTP/0.9 has none, and HTTP/2 frames
+	}
+	_, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(r.head)), &http.Request{Method: method})
+	return err
+}
+
 // readLine reads a line without its end; left is how many bytes it and its
 // successors may have.
 func readLine(r *bufio.Reader, left *int) (string, error) {
+	raw, err := readRaw(r, left)
+	return strings.TrimRight(string(raw), "\r\n"), err
+}
+
+// readRaw reads a line with its end.
+func readRaw(r *bufio.Reader, left *int) ([]byte, error) {
 	var line []byte
 	for {
 		part, err := r.ReadSlice('\n')
 		if *left -= len(part); *left < 0 {
-			return "", errLongHead
+			return nil, errLongHead
 		}
 		line = append(line, part...)
 		if err == nil {
-			return strings.TrimRight(string(line), "\r\n"), nil
+			return line, nil
 		}
 		if !errors.Is(err, bufio.ErrBufferFull) {
-			return "", unexpected(err)
+			return nil, unexpected(err)
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"hale/internal/balancer"
 	"hale/internal/explain"
+	"hale/internal/servertest"
 )
 
 // speaker answers each connection with f after its first bytes came.
@@ -297,6 +298,28 @@ func TestTheReportAsText(t *testing.T) {
 	}
 	if got.OK || len(got.Results) != 3 || !got.Results[0].OK || got.Results[1].Findings[0].Cause != "status-204" || got.Results[2].Findings[0].Certainty != "certain" || len(got.Results[1].Assumed) == 0 {
 		t.Errorf("the JSON is %s", data.String())
+	}
+}
+
+// TestALineIsReadable: what came is bytes, and there is a line for each balancer.
+func TestALineIsReadable(t *testing.T) {
+	t.Parallel()
+	frames := servertest.NginxHTTP(t, `server { listen 127.0.0.1:$PORT http2; return 200; }`)
+	garbage := speaker(t, func(_ context.Context, conn net.Conn) { _, _ = conn.Write(bytes.Repeat([]byte{0, 0xff}, 250)) })
+	for addr, says := range map[string]string{frames.Addr: "frames of HTTP/2", garbage: `it begins with "\x00\xff`} {
+		report, err := explain.Run(t.Context(), "http://"+addr+"/", balancer.Explained(), explain.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range report.Results {
+			r := &report.Results[i]
+			if r.Balancer.Name == "f5" {
+				continue // to whom any bytes are an answer
+			}
+			if !strings.Contains(r.Summary, says) || len(r.Summary) > 120 {
+				t.Errorf("the line lacks %q or has more than 120 letters:\n%s", says, r.Summary)
+			}
+		}
 	}
 }
 

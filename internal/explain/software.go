@@ -2,7 +2,10 @@ package explain
 
 import (
 	"bytes"
+	"slices"
 	"strings"
+
+	"hale/internal/balancer"
 )
 
 // The software that is recognised.
@@ -30,6 +33,9 @@ type software struct {
 	server string
 	// why is what it was known by.
 	why string
+	// small is true if the names of its fields are in small letters though the
+	// server that it names writes them with capitals: HAProxy hands it on.
+	small bool
 }
 
 // recognise says who wrote an answer, by what only he writes.
@@ -37,7 +43,7 @@ func recognise(r *response) software {
 	if r == nil {
 		return software{}
 	}
-	s := software{server: r.get("Server")}
+	s := software{server: r.get("Server"), small: isHandedOn(r)}
 	for _, mark := range marks() {
 		if mark.fits(r) {
 			s.maker, s.why = mark.maker, mark.why
@@ -81,7 +87,8 @@ func marks() []mark {
 		}},
 		{aspnet, "the Server field names it", fieldHas("Server", "kestrel", "microsoft-iis")},
 		{caddy, "the Server field names it", fieldHas("Server", "caddy")},
-		{haproxy, "the page is HAProxy's own", hasBody("No server is available to handle this request.", "Your browser sent an invalid request.")},
+		{haproxy, "the page is HAProxy's own", hasBody("No server is available to handle this request.", "Your browser sent an invalid request.", "Request forbidden by administrative rules.",
+			"You need a valid user and password to access this content.", "You have sent too many requests in a given amount of time.")},
 		{haproxy, "an empty redirect without Date and Server, its fields in small letters, is how HAProxy writes it", isHAProxyRedirect},
 		{own, "fail and nothing else, which must not be stored, is hale's own verdict", func(r *response) bool {
 			return r.status >= 400 && string(bytes.TrimSpace(r.body)) == "fail" && r.get("Cache-Control") == "no-store" &&
@@ -112,6 +119,15 @@ func isHAProxyRedirect(r *response) bool {
 		}
 	}
 	return r.fields[0].Name == "content-length"
+}
+
+// isHandedOn reports whether an answer came through HAProxy: it writes the names
+// of all fields in small letters, and leaves the Server field as it is.
+func isHandedOn(r *response) bool {
+	if strings.HasPrefix(r.version, "HTTP/2") || !fieldHas("Server", "nginx", "openresty", "apache", "gunicorn", "caddy", "kestrel", "jetty", "werkzeug")(r) {
+		return false
+	}
+	return !slices.ContainsFunc(r.fields, func(f balancer.Field) bool { return f.Name != strings.ToLower(f.Name) })
 }
 
 func hasBody(texts ...string) func(*response) bool {
@@ -153,4 +169,36 @@ func (s software) says() []string {
 		all = append(all, "The Server field says "+clean(s.server)+".")
 	}
 	return all
+}
+
+// webServer is the one whose configuration matters: who wrote the answer, or whom
+// the Server field names; "" if it is none of those that are known.
+func (s software) webServer() string {
+	name := strings.ToLower(s.maker)
+	if s.maker == "" || !isWebServer(s.maker) {
+		name = strings.ToLower(s.product())
+	}
+	switch name {
+	case "nginx", "openresty":
+		return nginx
+	case "apache", "httpd":
+		return apache
+	case "caddy":
+		return caddy
+	case "haproxy":
+		return haproxy
+	}
+	return ""
+}
+
+func isWebServer(maker string) bool {
+	return maker == nginx || maker == apache || maker == caddy || maker == haproxy
+}
+
+// edge is the one that takes the connections.
+func (s software) edge() string {
+	if s.small {
+		return haproxy
+	}
+	return s.webServer()
 }

@@ -64,13 +64,22 @@ func names(leaf *x509.Certificate) string {
 	for _, ip := range leaf.IPAddresses {
 		all = append(all, ip.String())
 	}
+	if isNameless(leaf) && leaf.Subject.CommonName != "" {
+		all = append(all, leaf.Subject.CommonName+" (in its CN alone)")
+	}
 	if len(all) == 0 {
-		all = append(all, leaf.Subject.CommonName)
+		all = append(all, "no name")
 	}
 	if len(all) > 4 {
 		all = append(all[:4], "…")
 	}
 	return clean(strings.Join(all, ", "))
+}
+
+// isNameless reports whether a certificate has no subjectAltName. A name in the
+// CN alone has not counted since RFC 9525 and, in browsers and in Go, for longer.
+func isNameless(leaf *x509.Certificate) bool {
+	return len(leaf.DNSNames)+len(leaf.IPAddresses)+len(leaf.URIs)+len(leaf.EmailAddresses) == 0
 }
 
 // checkCertificate verifies what a server showed. The cause is "" if all is
@@ -83,7 +92,10 @@ func checkCertificate(state *tls.ConnectionState, name string, roots *x509.CertP
 		return balancer.CauseExpired, fmt.Sprintf("the certificate is valid from %s to %s", leaf.NotBefore.UTC().Format(time.DateTime), leaf.NotAfter.UTC().Format(time.DateTime))
 	}
 	if name != "" {
-		if err := leaf.VerifyHostname(name); err != nil {
+		switch err := leaf.VerifyHostname(name); {
+		case err != nil && isNameless(leaf):
+			return balancer.CauseWrongName, "it has no subjectAltName, and a name in the CN alone no longer counts"
+		case err != nil:
 			return balancer.CauseWrongName, fmt.Sprintf("the certificate is not for %s", clean(name))
 		}
 	}

@@ -129,6 +129,8 @@ func (w *walk) noAnswer() bool {
 		return w.step(StepTime, false, a.took, "no answer within %s%s", since(a.took), w.assumed(balancer.FactTimeout))
 	case isTimeout(a.err):
 		return w.step(StepTime, false, a.took, "the answer's header was not whole within %s%s", since(a.took), w.assumed(balancer.FactTimeout))
+	case isFrames(a.first):
+		return w.step(StepStatus, false, a.took, "%s: it is frames of HTTP/2", inWords(a.err))
 	case len(a.first) > 0:
 		return w.step(StepStatus, false, a.took, "%s: it begins with %s", inWords(a.err), quoted(a.first))
 	default:
@@ -153,7 +155,7 @@ func (w *walk) judgeHTTP() (ok bool, next *place) {
 	a, b := w.answer, w.b
 	got := a.http.String()
 	location := a.http.get("Location")
-	if !w.judgeInterim() {
+	if !w.judgeInterim() || !w.judgeHead() {
 		return false, nil
 	}
 	isRedirect := a.status() >= 300 && a.status() < 400 && location != ""

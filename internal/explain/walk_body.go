@@ -102,6 +102,24 @@ func (w *walk) judgeInterim() bool {
 	return false
 }
 
+// judgeHead looks at what is malformed in the head, which some read and some
+// refuse.
+func (w *walk) judgeHead() bool {
+	wrong := w.answer.http.complaint(w.base.probe.Method)
+	if wrong == nil {
+		return true
+	}
+	says := fmt.Sprintf("%s comes with a header that Go's own clients refuse: %s.", short(w.answer.http), clean(wrong.Error()))
+	if !w.b.Judge.Strict {
+		w.maybe(balancer.CauseMalformed, says, "Whether "+w.b.Title+" takes it is not established.")
+		return true
+	}
+	w.step(StepHeaders, false, w.answer.took, "%s: %s takes this for no answer", clean(wrong.Error()), w.b.Name)
+	w.result.Summary = fmt.Sprintf("%s, and the header: %s", clip(short(w.answer.http)), clip(clean(wrong.Error())))
+	w.blame(balancer.CauseMalformed, Certain, says)
+	return false
+}
+
 // blame adds the finding that the walk itself makes, so that nothing more need
 // be asked.
 func (w *walk) blame(cause balancer.CauseID, sure Certainty, why ...string) *Finding {

@@ -48,6 +48,13 @@ func TestWhatTheBodyIsWorth(t *testing.T) {
 		{"chunks", chunks, "caddy", false, true, "", ""},
 		{"broken off behind what the kubelet reads", large, "kubelet", false, true, "", "certain large-body"},
 		{"held behind what the kubelet reads", large, "kubelet", true, true, "", "certain large-body"},
+		{"two lengths", twoLengths, "kubelet", false, false, balancer.CauseMalformed, ""},
+		{"two lengths", twoLengths, "caddy", false, false, balancer.CauseMalformed, ""},
+		{"two lengths", twoLengths, "gcp", false, true, "", "guess malformed-answer"},
+		{"a line without a colon", noColon, "consul", false, false, balancer.CauseMalformed, ""},
+		{"a line without a colon", noColon, "traefik", false, false, balancer.CauseMalformed, ""},
+		{"a line without a colon", noColon, "haproxy", false, false, balancer.CauseMalformed, ""},
+		{"the same length twice", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok", "kubelet", false, true, "", ""},
 		{"interim", interim, "haproxy", false, false, balancer.CauseInterim, ""},
 		{"interim", interim, "kubelet", false, true, "", ""},
 		{"interim", interim, "alb", false, true, "", "guess interim-answer"},
@@ -180,7 +187,7 @@ func TestWhatIsNoRedirect(t *testing.T) {
 // TestOldTLS: it is taken, with a remark for those who are made in Go.
 func TestOldTLS(t *testing.T) {
 	t.Parallel()
-	certs := rsaCerts(t)
+	certs := selfSigned(t, "127.0.0.1", "subjectAltName=IP:127.0.0.1")
 	for _, c := range []struct{ name, set string }{
 		{"key exchange by RSA", "ssl_protocols TLSv1.2; ssl_ciphers AES128-SHA:AES256-SHA:AES128-GCM-SHA256;"},
 		{"TLS 1.0", "ssl_protocols TLSv1; ssl_ciphers ALL:@SECLEVEL=0;"},
@@ -202,7 +209,7 @@ func TestOldTLS(t *testing.T) {
 // TestTLSThatExplainCannot: what may be explain's own limit is said to be so.
 func TestTLSThatExplainCannot(t *testing.T) {
 	t.Parallel()
-	where := secured(t, rsaCerts(t), "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-RSA-CAMELLIA128-SHA256:CAMELLIA128-SHA;")
+	where := secured(t, selfSigned(t, "127.0.0.1", "subjectAltName=IP:127.0.0.1"), "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-RSA-CAMELLIA128-SHA256:CAMELLIA128-SHA;")
 	if r := play(t, "alb", where); r.OK || !strings.Contains(story(r), "its own limit") {
 		t.Error(story(r))
 	}

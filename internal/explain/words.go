@@ -111,14 +111,20 @@ func listAddrs(addrs []netip.AddrPort) string {
 	return strings.Join(texts, ", ")
 }
 
-// quoted shows the first bytes of something.
+// quoted shows the first bytes of something: as many as fit into some 60 letters,
+// of which a byte that is none takes four.
 func quoted(b []byte) string {
 	const most = 60
-	more := ""
-	if len(b) > most {
-		b, more = b[:most], "…"
+	shown, letters := 0, 0
+	for shown < len(b) && letters < most {
+		letters += len(strconv.QuoteToASCII(string(b[shown:shown+1]))) - len(`""`)
+		shown++
 	}
-	return mask(strconv.QuoteToASCII(string(b))) + more
+	more := ""
+	if shown < len(b) {
+		more = "…"
+	}
+	return mask(strconv.QuoteToASCII(string(b[:shown]))) + more
 }
 
 // sentence makes one of a phrase.
