@@ -1,6 +1,7 @@
 package servertest
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,20 +9,21 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Redis starts a Redis server with further lines of configuration. It keeps
 // nothing on disk unless those say otherwise.
 func Redis(tb testing.TB, conf ...string) *Server {
 	tb.Helper()
-	return redis(tb, func(s *Server) []string { return []string{"port " + strconv.Itoa(s.Port)} }, conf)
+	return redis(tb, redisReplies, func(s *Server) []string { return []string{"port " + strconv.Itoa(s.Port)} }, conf)
 }
 
 // RedisTLS starts a Redis server that speaks TLS only, with a certificate of
 // certs and without asking clients for one.
 func RedisTLS(tb testing.TB, certs *Certs, conf ...string) *Server {
 	tb.Helper()
-	return redis(tb, func(s *Server) []string {
+	return redis(tb, accepts, func(s *Server) []string {
 		return []string{
 			"port 0", "tls-port " + strconv.Itoa(s.Port), "tls-auth-clients no",
 			"tls-cert-file " + certs.Cert, "tls-key-file " + certs.Key, "tls-ca-cert-file " + certs.CA,
@@ -29,7 +31,7 @@ func RedisTLS(tb testing.TB, certs *Certs, conf ...string) *Server {
 	}, conf)
 }
 
-func redis(tb testing.TB, listen func(*Server) []string, conf []string) *Server {
+func redis(tb testing.TB, ready func(*Server) error, listen func(*Server) []string, conf []string) *Server {
 	tb.Helper()
 	program := Program(tb, "redis-server", "redis-server")
 	file := func(s *Server) string { return filepath.Join(s.Dir, "redis.conf") }
@@ -41,9 +43,25 @@ func redis(tb testing.TB, listen func(*Server) []string, conf []string) *Server 
 			return os.WriteFile(file(s), []byte(strings.Join(lines, "\n")+"\n"), 0o600)
 		},
 		command: func(s *Server) *exec.Cmd { return exec.Command(program, file(s)) },
-		ready:   accepts,
+		ready:   ready,
 		stop:    syscall.SIGTERM,
 	})
+}
+
+// redisReplies is a readiness that a reply to PING tells, be it an error. Redis
+// listens before it looks for what it has stored.
+func redisReplies(s *Server) error {
+	conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+		return err
+	}
+	_, err = conn.Read(make([]byte, 1))
+	return err
 }
 
 // RedisCLI runs redis-cli with the arguments against a server and returns what
