@@ -17,6 +17,7 @@ type tracked struct {
 	bell  bell
 
 	container *engine.Container // the last that was told
+	joint     joint             // whose network it uses
 	plan      *plan
 	said      string // what the log has of it
 	saidOf    *plan  // the plan that was looked at for that
@@ -97,6 +98,15 @@ func (c *checker) ask(ctx context.Context, w *way) (note string, err error) {
 // Watch calls changed when the container's state changes.
 func (c *checker) Watch(ctx context.Context, changed func()) error {
 	return c.container.bell.watch(ctx, changed)
+}
+
+// nowhere is the check of a container that is to be asked, and has no network
+// any more in which it could be. It is never asked where it was: that address
+// may be another's by now.
+type nowhere struct{ name, why string }
+
+func (n nowhere) Check(context.Context) (string, error) {
+	return "", check.Failf(check.ReasonUnreachable, "container %s can't be asked, as %s; connect it to its network again, or start it anew", n.name, n.why)
 }
 
 // fault is the check of a container whose labels can't be followed.

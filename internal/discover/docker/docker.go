@@ -106,7 +106,8 @@ const (
 )
 
 // wants reports whether the container is one to be checked, whether it runs or
-// not. It needs no more of it than a list has.
+// not, as far as its networks do not matter. It needs no more of it than a list
+// has.
 func (r *rules) wants(c *engine.Container) bool {
 	enable, given := c.Labels[labelEnable]
 	on, err := strconv.ParseBool(strings.TrimSpace(enable))
@@ -126,8 +127,5 @@ func (r *rules) wants(c *engine.Container) bool {
 			return false
 		}
 	}
-	return len(r.config.Networks) == 0 || slices.ContainsFunc(r.config.Networks, func(name string) bool {
-		_, connected := c.Networks[name]
-		return connected || c.NetworkMode == name
-	})
+	return true
 }

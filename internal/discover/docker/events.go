@@ -10,6 +10,12 @@ func (f *following) happened(e engine.Event) {
 	}
 	t := f.tracked[e.ID]
 	switch e.Action {
+	case "start", "restart", "die", "destroy", "remove", "connect", "disconnect":
+		for _, id := range f.joined(e.ID) { // this may be their network's end, or another one
+			f.mark(id)
+		}
+	}
+	switch e.Action {
 	case "destroy", "remove":
 		delete(f.trouble, e.ID)
 		f.drop(e.ID)

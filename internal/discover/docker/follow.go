@@ -44,6 +44,7 @@ type job struct {
 type inspection struct {
 	job
 	container *engine.Container
+	joint     joint
 	err       error
 }
 
@@ -128,9 +129,13 @@ func (f *following) inspect(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case j := <-f.jobs:
-			c, err := bounded(ctx, func(ctx context.Context) (*engine.Container, error) { return f.client.Inspect(ctx, j.id) })
+			i := inspection{job: j}
+			i.container, i.err = bounded(ctx, func(ctx context.Context) (*engine.Container, error) { return f.client.Inspect(ctx, j.id) })
+			if i.err == nil {
+				i.joint, i.err = networkOf(ctx, f.client, i.container)
+			}
 			select {
-			case f.inspected <- inspection{j, c, err}:
+			case f.inspected <- i:
 			case <-ctx.Done():
 				return
 			}
@@ -224,9 +229,6 @@ func (f *following) settled() {
 	f.caughtUp()
 	if f.news && f.seen {
 		f.news = false
-		for _, id := range f.joined() {
-			f.replan(f.tracked[id])
-		}
 		f.publish()
 		f.report()
 	}
@@ -268,15 +270,20 @@ func (f *following) report() {
 func (f *following) learn(i inspection) {
 	f.news = true
 	defer f.arm(settle)
+	old := func(id string) bool { return f.latest[id] > i.seq }
 	switch {
-	case f.latest[i.id] > i.seq:
+	case old(i.id) || slices.ContainsFunc(i.joint.via, old):
 		f.mark(i.id) // something happened while it was asked about
 		return
 	case errors.Is(i.err, engine.ErrNotFound):
 		f.drop(i.id)
 	case i.err != nil:
 		if f.trouble[i.id] == nil {
-			f.rules.env.Log.Warn("a container can't be asked about, and is not checked", "container", fmt.Sprintf("%.12s", i.id), "error", i.err)
+			what := "a container can't be asked about, and is not checked"
+			if f.tracked[i.id] != nil {
+				what = "a container can't be asked about, and is checked by what was known of it"
+			}
+			f.rules.env.Log.Warn(what, "container", fmt.Sprintf("%.12s", i.id), "error", i.err)
 		}
 		f.trouble[i.id] = i.err
 		f.report()
@@ -290,7 +297,7 @@ func (f *following) learn(i inspection) {
 			f.replan(t)
 		}
 	default:
-		f.take(i.container, f.started[i.container.ID])
+		f.take(i.container, i.joint, f.started[i.container.ID])
 	}
 	if f.trouble[i.id] != nil {
 		delete(f.trouble, i.id)

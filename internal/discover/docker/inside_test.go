@@ -49,7 +49,7 @@ func TestInAContainer(t *testing.T) {
 	inside := hale("--network", network, "--expose", "80")
 	expect(inside, "check "+shared, "http://"+d.IP(shared)+":80/", "200 in")
 	expect(inside, "container="+shared, "hale is in its network "+network)
-	expect(inside, "container="+published, "published ports", "not published, and so not checked: 81")
+	expect(inside, "container="+published, "published ports", "not reached from here, and so not checked: 81 (published at 127.0.0.1, which is not here)")
 	expect(inside, "container="+hidden, "none of its networks", other, "that it runs")
 	joined := hale("--network", "container:"+shared)
 	expect(joined, "check "+shared, "http://127.0.0.1:80/", "200 in")

@@ -35,6 +35,7 @@ type labels struct {
 	path, host, status string
 	options            []check.Option
 	startPeriod        *time.Duration
+	enabled            bool // hale.enable=true: somebody wants to know when it ends
 }
 
 // web reports whether there is a label that only a web port can follow.
@@ -71,9 +72,11 @@ func (l *labels) take(name, value string) error {
 		}
 		l.more = append(l.more, [2]string{further, value})
 	case name == "enable":
-		if _, err := strconv.ParseBool(value); err != nil {
+		on, err := strconv.ParseBool(value)
+		if err != nil {
 			return fault("%q is not true or false", check.CleanText(value))
 		}
+		l.enabled = on
 	case name == "check":
 		l.check = value
 	case name == "path":
@@ -103,7 +106,7 @@ func (l *labels) take(name, value string) error {
 		}
 		l.startPeriod = &period
 	case name == "groups" && slices.Contains(splitComma(value), check.GroupLive):
-		return fault("a label can't put a check into the group %q, which is about hale itself: an image would have it restarted", check.GroupLive)
+		return fault("%w", errLive)
 	case slices.Contains(optionLabels, name):
 		l.options = append(l.options, check.Option{Name: name, Values: []string{value}})
 	default:
@@ -112,6 +115,9 @@ func (l *labels) take(name, value string) error {
 	}
 	return nil
 }
+
+// errLive is the fault of a label that puts a check into the group live.
+var errLive = fmt.Errorf("a label can't put a check into the group %q, which is about hale itself: an image would have it restarted", check.GroupLive)
 
 func splitComma(text string) []string {
 	var parts []string
@@ -137,20 +143,90 @@ var labelKinds = []string{
 	"smtp", "smtps", "tcp", "tls", "zookeeper",
 }
 
+// leading are the options with which a check asks another than the URL's host, or
+// goes where that one's answer sends it.
+var leading = []string{"follow", "proxy", "unix"}
+
+// refuse returns the fault of options in a label's URL that no label may have.
+func refuse(options []check.Option) error {
+	for _, o := range options {
+		live := func(value string) bool { return slices.Contains(splitComma(value), check.GroupLive) }
+		switch {
+		case slices.Contains(leading, o.Name):
+			return fmt.Errorf("its option %s may lead to another host than the container, which no label may, as labels come with images; leave it out, or write this check into hale's configuration", o.Name)
+		case o.Name == "groups" && slices.ContainsFunc(o.Values, live):
+			return errLive
+		}
+	}
+	return nil
+}
+
+// authority finds the host and the port of a URL as they are written, and where
+// the port begins and ends in it; an empty host is that it has none.
+func authority(url string) (host, port string, begin, end int) {
+	begin = strings.Index(url, "://")
+	if begin < 0 {
+		return "", "", 0, 0
+	}
+	begin += len("://")
+	end = len(url)
+	if i := strings.IndexAny(url[begin:], "/?#"); i >= 0 {
+		end = begin + i
+	}
+	begin += strings.LastIndexByte(url[begin:end], '@') + 1
+	host, port, _ = strings.Cut(url[begin:end], ":")
+	return host, port, end - len(port), end
+}
+
+// aim makes sure that a label's URL asks the container, whatever else stands in
+// it. Where the container is reached by published ports, a port that is written
+// as a number is one of the container's: it becomes ${port}, and is returned.
+func aim(url string, at place, port int) (string, int, error) {
+	host, text, begin, end := authority(url)
+	switch {
+	case host == "":
+		return "", 0, errors.New("it has no host, and so would check hale's own; write ${ip} for the container's address (in a compose file $${ip}, as a single $ is a variable of compose)")
+	case host == "${name}" && !at.named:
+		return "", 0, errors.New("${name} is no host here, as hale is in no network that knows the container by its name; write ${ip} for the container's address (in a compose file $${ip})")
+	case host != "${ip}" && host != "${name}":
+		return "", 0, errors.New("it names another host than the container, which no label may, as labels come with images; write ${ip} for the container's address (in a compose file $${ip}), or write this check into hale's configuration")
+	case at.published == nil || text == "${port}":
+		return url, port, nil
+	}
+	number, err := strconv.Atoi(text)
+	if err != nil {
+		return "", 0, errors.New("it has no port, and the container can be reached by published ports only; write ${ip}:${port}, or ${ip}: and the number of the container's port")
+	}
+	return url[:begin] + "${port}" + url[end:], number, nil
+}
+
 // labelURL fills in a URL of a label: ${ip}, ${port} and ${name}.
 func labelURL(url, name string, at place, port int) (string, error) {
-	if scheme, _, ok := check.SplitScheme(url); ok && !slices.Contains(labelKinds, scheme) {
+	scheme, _, isURL := check.SplitScheme(url)
+	if isURL && !slices.Contains(labelKinds, scheme) {
 		return "", fmt.Errorf("a label can't ask for the kind %q, as labels come with images and so from strangers; write this check into hale's configuration, or use one of %s", check.CleanText(scheme), strings.Join(labelKinds, ", "))
 	}
-	_, _, isURL := check.SplitScheme(url)
-	own := strings.Contains(url, "${ip}") || strings.Contains(url, "${name}") || !isURL // what is none is a fault of its own
+	// Variables first: one that is not known is the fault to tell of.
+	full, err := fillIn(url, name, at, port)
+	if err != nil || !isURL { // what is none is a fault of its own
+		return full, err
+	}
+	aimed, port, err := aim(url, at, port)
+	if err != nil || aimed == url {
+		return full, err
+	}
+	return fillIn(aimed, name, at, port)
+}
+
+// fillIn puts what is known of a container in the place of variables.
+func fillIn(url, name string, at place, port int) (string, error) {
 	host, mapped, reachable := at.endpoint(port)
 	var b strings.Builder
 	for {
 		before, rest, found := strings.Cut(url, "${")
 		b.WriteString(before)
 		if !found {
-			break
+			return b.String(), nil
 		}
 		variable, after, closed := strings.Cut(rest, "}")
 		switch {
@@ -161,7 +237,7 @@ func labelURL(url, name string, at place, port int) (string, error) {
 		case (variable == "ip" || variable == "port") && at.host == "":
 			return "", fmt.Errorf("${%s} is not known: %s", variable, at.why)
 		case variable == "port" && !reachable && port > 0:
-			return "", fmt.Errorf("${port} is not known: port %d is not published, and the container can be reached by published ports only", port)
+			return "", fmt.Errorf("the container can be reached by published ports only, and this one can't: %s", at.missing([]int{port}))
 		case variable == "ip" && host == "":
 			b.WriteString(bracket(at.host))
 		case variable == "ip":
@@ -175,14 +251,6 @@ func labelURL(url, name string, at place, port int) (string, error) {
 		}
 		url = after
 	}
-	switch full := b.String(); {
-	case hostless(full):
-	case own:
-		return full, nil
-	default:
-		return "", errors.New("it names another host than the container, which no label may, as labels come with images; write ${ip} for the container's address (in a compose file $${ip}), or write this check into hale's configuration")
-	}
-	return "", errors.New("it has no host, and so would check hale's own; write ${ip} for the container's address (in a compose file $${ip}, as a single $ is a variable of compose)")
 }
 
 func bracket(host string) string {
@@ -190,15 +258,4 @@ func bracket(host string) string {
 		return "[" + host + "]"
 	}
 	return host
-}
-
-// hostless reports whether a URL has slashes and no host after them.
-func hostless(url string) bool {
-	_, rest, found := strings.Cut(url, "://")
-	authority := rest
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		authority = rest[:i]
-	}
-	host := authority[strings.LastIndexByte(authority, '@')+1:]
-	return found && (host == "" || host[0] == ':')
 }

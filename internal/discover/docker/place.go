@@ -18,6 +18,14 @@ type place struct {
 	// published is, for a container that is reached by its published ports
 	// alone, where each of its ports is.
 	published map[int]endpoint
+	// hidden is where its other ports are published, at an address of the host
+	// that can't be reached from here.
+	hidden map[int]string
+	// lost is that it should have a network and has none: that it runs does not
+	// make it serve.
+	lost bool
+	// named is that its name is known as a host's, by the engine's own DNS.
+	named bool
 }
 
 type endpoint struct {
@@ -32,6 +40,19 @@ func (p place) endpoint(port int) (host string, mapped int, ok bool) {
 	}
 	e, ok := p.published[port]
 	return e.host, e.port, ok
+}
+
+// missing lists ports that can't be reached, each with the reason.
+func (p place) missing(ports []int) string {
+	var all []string
+	for _, port := range ports {
+		why := "not published"
+		if ip, ok := p.hidden[port]; ok {
+			why = "published at " + ip + ", which is not here"
+		}
+		all = append(all, fmt.Sprintf("%d (%s)", port, why))
+	}
+	return shorten(all)
 }
 
 // loopback reports whether the container's ports are this host's own.
@@ -58,12 +79,13 @@ func (v vantage) onHost() bool {
 }
 
 // locate says where the container is reached. The owner is the one whose
-// network it uses: itself, unless it joined another's; nil is one that is not
-// known.
+// network it uses: itself, unless it joined another's; nil is one that is gone.
 func (v vantage) locate(c, owner *engine.Container) place {
 	switch {
 	case owner == nil:
-		return place{why: "it uses the network of a container that does not run"}
+		return place{why: "it uses the network of a container that is gone", lost: true}
+	case owner.ID != c.ID && !owner.State.Running:
+		return place{why: "it uses the network of container " + owner.Name + ", which does not run", lost: true}
 	case v.selfNet != nil && owner.ID == v.selfNet.ID:
 		return place{host: "127.0.0.1", why: "hale shares its network"}
 	case owner.NetworkMode == "host":
@@ -72,6 +94,7 @@ func (v vantage) locate(c, owner *engine.Container) place {
 		return place{why: "it has no network"}
 	}
 	if p, ok := v.shared(owner); ok {
+		p.named = p.named && owner.ID == c.ID // an engine knows who joined another's network by no name
 		return p
 	}
 	return v.publishedAt(owner)
@@ -90,6 +113,10 @@ func (v vantage) locateHost() place {
 	return place{why: "it uses the host's network, and hale's container has no gateway to that"}
 }
 
+// nameless are the networks in which engines answer for no names: the default
+// ones of Docker and of Podman.
+var nameless = []string{"bridge", "podman"}
+
 // shared finds an address in a network that hale is in.
 func (v vantage) shared(c *engine.Container) (place, bool) {
 	for _, name := range slices.Sorted(maps.Keys(c.Networks)) {
@@ -101,7 +128,7 @@ func (v vantage) shared(c *engine.Container) (place, bool) {
 			}
 			switch {
 			case v.self != nil && v.selfNet != nil && inNetwork(v.selfNet, n.ID):
-				return place{host: ip, why: fmt.Sprintf("hale is in its network %s too", name)}, true
+				return place{host: ip, why: fmt.Sprintf("hale is in its network %s too", name), named: !slices.Contains(nameless, name)}, true
 			case v.onHost() && slices.ContainsFunc(v.bridges, func(p netip.Prefix) bool { return p.Contains(addr) }):
 				return place{host: ip, why: fmt.Sprintf("its network %s is a bridge of this host", name)}, true
 			}
@@ -117,15 +144,20 @@ func inNetwork(c *engine.Container, id string) bool {
 // publishedAt is the place of a container that can only be reached by the ports
 // of the engine's host that lead to it.
 func (v vantage) publishedAt(c *engine.Container) place {
-	p := place{published: map[int]endpoint{}}
+	p := place{published: map[int]endpoint{}, hidden: map[int]string{}}
 	for _, published := range c.Published {
 		if published.Proto != "tcp" || published.HostPort == 0 {
 			continue
 		}
 		host := v.hostAddress(published.HostIP)
-		if _, taken := p.published[published.Port]; taken || host == "" {
+		if _, taken := p.published[published.Port]; taken {
 			continue
 		}
+		if host == "" {
+			p.hidden[published.Port] = published.HostIP
+			continue
+		}
+		delete(p.hidden, published.Port)
 		p.published[published.Port] = endpoint{host: host, port: published.HostPort}
 		if p.host == "" {
 			p.host = host
@@ -136,10 +168,16 @@ func (v vantage) publishedAt(c *engine.Container) place {
 		p.why = "published ports, as no network is shared with it"
 	case len(c.Networks) == 0:
 		p.why = "it has no network"
+	case len(p.hidden) > 0:
+		p.why = fmt.Sprintf("none of its networks (%s) can be reached from here, nor any of its ports: %s", networkNames(c), p.missing(slices.Sorted(maps.Keys(p.hidden))))
 	default:
-		p.why = fmt.Sprintf("none of its networks (%s) can be reached from here, and none of its ports is published", strings.Join(slices.Sorted(maps.Keys(c.Networks)), ", "))
+		p.why = fmt.Sprintf("none of its networks (%s) can be reached from here, and none of its ports is published", networkNames(c))
 	}
 	return p
+}
+
+func networkNames(c *engine.Container) string {
+	return strings.Join(slices.Sorted(maps.Keys(c.Networks)), ", ")
 }
 
 // hostAddress is where a port is reached that the host publishes at an address

@@ -29,6 +29,7 @@ type plan struct {
 	checks  []planned
 	remark  string // what was left out, for the log and the first check's note
 	fault   error  // what is wrong with the labels; there are no checks then
+	serves  bool   // it is there to be asked: that it ends with success is no success
 	options []check.Option
 	period  time.Duration // how long it may take to be up for the first time
 	slack   time.Duration // how much longer its own health check may take
@@ -91,6 +92,8 @@ func defaulted(d time.Duration) time.Duration {
 // choose fills in the checks.
 func (r *rules) choose(p *plan, c *engine.Container, l labels) error {
 	web, other := r.ports(c, l, p.at)
+	p.serves = serves(c, l)
+	p.explain(c, l)
 	if l.web() && len(web) == 0 && l.check == "" {
 		if len(other) != 1 {
 			return fmt.Errorf("hale.path, hale.host and hale.status are for a web port, and which one that is can't be told: %d TCP ports are exposed, none of them one of %v; say it with hale.port", len(other), r.webPorts)
@@ -114,6 +117,34 @@ func (r *rules) choose(p *plan, c *engine.Container, l labels) error {
 	}
 	p.bound()
 	return errors.Join(errs...)
+}
+
+// serves reports whether the container is there to be asked for something, and
+// not to do a job and end. That it can't be reached from here does not matter.
+func serves(c *engine.Container, l labels) bool {
+	return len(c.Exposed)+len(c.Published)+len(l.ports)+len(l.more) > 0 || l.check != "" || l.enabled || c.Healthcheck != nil
+}
+
+// explain says why a container that could be reached is not asked.
+func (p *plan) explain(c *engine.Container, l labels) {
+	if p.at.host == "" || l.check != "" || len(l.more)+len(l.ports) > 0 {
+		return
+	}
+	var ports []string
+	for _, port := range c.Exposed {
+		ports = append(ports, fmt.Sprintf("%d/%s", port.Number, port.Proto))
+	}
+	for _, port := range c.Published {
+		ports = append(ports, fmt.Sprintf("%d/%s", port.Port, port.Proto))
+	}
+	slices.Sort(ports)
+	ports = slices.Compact(ports)
+	switch {
+	case len(ports) == 0:
+		p.at.why = "it exposes no port"
+	case !slices.ContainsFunc(ports, func(port string) bool { return strings.HasSuffix(port, "/tcp") }):
+		p.at.why = "it has no TCP port, and others can't be asked without knowing what they speak: " + shorten(ports)
+	}
 }
 
 // ports returns the TCP ports to be checked over HTTP, and the others. When a
@@ -150,14 +181,17 @@ func (r *rules) ports(c *engine.Container, l labels, at place) (web, other []int
 // addFound adds the checks of ports.
 func (r *rules) addFound(p *plan, l labels, web, other []int) error {
 	if p.at.host == "" {
+		if p.at.lost && len(web)+len(other) > 0 {
+			p.add(planned{})
+		}
 		return nil
 	}
 	var errs []error
-	var unreachable []string
+	var unreachable []int
 	for i, port := range slices.Concat(web, other) {
 		host, mapped, ok := p.at.endpoint(port)
 		if !ok {
-			unreachable = append(unreachable, strconv.Itoa(port))
+			unreachable = append(unreachable, port)
 			continue
 		}
 		if len(p.checks) >= maxPerContainer {
@@ -179,7 +213,7 @@ func (r *rules) addFound(p *plan, l labels, web, other []int) error {
 		p.add(planned{suffix: strconv.Itoa(port), built: built})
 	}
 	if len(unreachable) > 0 {
-		p.remark = join(p.remark, fmt.Sprintf("not published, and so not checked: %s", shorten(unreachable)))
+		p.remark = join(p.remark, "not reached from here, and so not checked: "+p.at.missing(unreachable))
 	}
 	return errors.Join(errs...)
 }
@@ -204,6 +238,9 @@ func (r *rules) addLabel(p *plan, c *engine.Container, l labels, label, suffix, 
 	}
 	full, err := labelURL(url, c.Name, p.at, port)
 	if err == nil {
+		err = refuse(r.inURL(full))
+	}
+	if err == nil {
 		var built *check.Check
 		if built, err = r.build(full, p.options); err == nil {
 			p.checks = append(p.checks, planned{suffix: suffix, built: built})
@@ -221,27 +258,23 @@ func (r *rules) build(url string, options []check.Option) (*check.Check, error) 
 	var all []check.Option
 	for _, o := range slices.Concat(options, r.env.Defaults) {
 		same := func(other check.Option) bool { return other.Name == o.Name }
-		if !slices.Contains(given, o.Name) && !slices.ContainsFunc(all, same) {
+		if !slices.ContainsFunc(given, same) && !slices.ContainsFunc(all, same) {
 			all = append(all, o)
 		}
 	}
 	return r.env.Registry.Build(check.Spec{URL: url, Options: all, Policy: r.env.Policy})
 }
 
-// inURL returns the names of the options in a URL.
-func (r *rules) inURL(url string) []string {
+// inURL returns the options in a URL.
+func (r *rules) inURL(url string) []check.Option {
 	scheme, rest, _ := check.SplitScheme(url)
 	kind, _ := r.env.Registry.Kind(scheme)
 	rest, fragment, _ := strings.Cut(rest, "#")
 	if _, query, ok := strings.Cut(rest, "?"); ok && !kind.KeepsQuery {
 		fragment += "&" + query
 	}
-	var names []string
 	options, _ := check.ParseOptions(fragment) // faults are found when it is built
-	for _, o := range options {
-		names = append(names, o.Name)
-	}
-	return names
+	return options
 }
 
 // add adds a check; the first has the container's bare name.

@@ -78,7 +78,7 @@ func TestPlan(t *testing.T) {
 		{"the host's network", container(80, 5000), func(c *engine.Container) { c.NetworkMode, c.Networks = "host", nil }, host, "http://127.0.0.1:80/"},
 		{"the host's network, from a container", container(80), func(c *engine.Container) { c.NetworkMode, c.Networks = "host", nil }, insider(), "http://172.18.0.1:80/"},
 		{"Swarm", container(80), swarm, host, "that it runs"},
-		{"Swarm, published", container(80, 90), func(c *engine.Container) { swarm(c); publish("0.0.0.0", 8080)(c) }, host, "http://127.0.0.1:8080/, (not published, and so not checked: 90)"},
+		{"Swarm, published", container(80, 90), func(c *engine.Container) { swarm(c); publish("0.0.0.0", 8080)(c) }, host, "http://127.0.0.1:8080/, (not reached from here, and so not checked: 90 (not published))"},
 		{"published at IPv6", container(80), func(c *engine.Container) { swarm(c); publish("::", 8080)(c) }, host, "http://[::1]:8080/"},
 		{"published at an address", container(80), func(c *engine.Container) { swarm(c); publish("192.0.2.1", 8080)(c) }, host, "http://192.0.2.1:8080/"},
 		{"published, from a container", container(80), func(c *engine.Container) { swarm(c); publish("0.0.0.0", 8080)(c) }, insider(), "http://172.18.0.1:8080/"},
@@ -115,6 +115,41 @@ func TestPlan(t *testing.T) {
 		{"unclosed", container(80), label("check", "http://${ip/"), host, "fault: label hale.check: a ${ without its }"},
 		{"a broken URL", container(80), label("check", "http//x"), host, "fault: label hale.check: url: "},
 		{"another host", container(80), label("check", "http://db.internal/"), host, "fault: label hale.check: it names another host than the container"},
+		{"another host, and the address in its path", container(80), label("check", "http://127.0.0.1:5001/metrics?${ip}"), host, "fault: label hale.check: it names another host than the container"},
+		{"another host, and the address as its user", container(80), label("check", "http://${ip}@127.0.0.1:5001/metrics"), host, "fault: label hale.check: it names another host than the container"},
+		{"another host, and the address in its query", container(80), label("check", "http://10.9.9.9?${ip}"), host, "fault: label hale.check: it names another host than the container"},
+		{"another host, and the address in an option", container(80), label("check", "http://10.9.9.9#host=${ip}"), host, "fault: label hale.check: it names another host than the container"},
+		{"a host that begins with the address", container(80), label("check", "http://${ip}.example.org/"), host, "fault: label hale.check: it names another host than the container"},
+		{"a port in the place of a host", container(80), label("check", "http://${port}/${ip}"), host, "fault: label hale.check: it names another host than the container"},
+		{"the system's resolver", container(80), label("check", "dns:/${ip}"), host, "fault: label hale.check: it has no host"},
+		{"a user", container(80), label("check", "redis://${name}:x@${ip}:${port}/1"), host, "redis://web:***@172.17.0.2:80/1"},
+		{"a unix socket", container(80), label("check", "http://${ip}/#unix=/run/x"), host, "fault: label hale.check: its option unix may lead to another host than the container"},
+		{"a unix socket of gRPC", container(80), label("check", "grpc://${ip}?unix=/run/x"), host, "fault: label hale.check: its option unix may lead to another host"},
+		{"a unix socket of PostgreSQL", container(80), label("check", "postgres://${ip}?host=/run"), host, "fault: label hale.check: host: is for a unix socket, and the URL names a host"},
+		{"a proxy", container(80), label("check", "http://${ip}/#proxy=http://10.9.9.9"), host, "fault: label hale.check: its option proxy may lead to another host"},
+		{"redirects", container(80), label("check.x", "http://${ip}/#follow=3"), host, "fault: label hale.check.x: its option follow may lead to another host"},
+		{"hale itself, in a URL", container(80), label("check", "http://${ip}/#groups=ready,live"), host, `fault: label hale.check: a label can't put a check into the group "live"`},
+		{"a name, on a host", container(80), label("check", "http://${name}/"), host, "fault: label hale.check: ${name} is no host here"},
+		{"a name, in the default network", container(80), label("check", "http://${name}/"), beside("bridge"), "fault: label hale.check: ${name} is no host here"},
+		{"a name, in a network", container(80), func(c *engine.Container) {
+			c.Networks = map[string]engine.Network{"shop": {ID: "n9", IP: "172.18.0.3"}}
+			label("check", "http://${name}:81/")(c)
+		}, beside("shop"), "http://web:81/"},
+		{"a number of a published port", container(80), func(c *engine.Container) {
+			swarm(c)
+			publish("0.0.0.0", 8080)(c)
+			label("check", "http://${ip}:80/")(c)
+		}, host, "http://127.0.0.1:8080/"},
+		{"a number of the host's", container(80), func(c *engine.Container) {
+			swarm(c)
+			publish("0.0.0.0", 8080)(c)
+			label("check", "http://${ip}:5001/")(c)
+		}, host, "fault: label hale.check: the container can be reached by published ports only, and this one can't: 5001 (not published)"},
+		{"no number, and published ports", container(80), func(c *engine.Container) {
+			swarm(c)
+			publish("0.0.0.0", 8080)(c)
+			label("check", "redis://${ip}")(c)
+		}, host, "fault: label hale.check: it has no port, and the container can be reached by published ports only"},
 		{"hale itself", container(80), label("groups", "ready, live"), host, `fault: label hale.groups: a label can't put a check into the group "live"`},
 		{"an unknown option", container(80), label("check", "http://${ip}/#stauts=200"), host, "fault: label hale.check: stauts: http has no such option"},
 		{"a command", container(80), label("check", "exec:/bin/true"), host, `fault: label hale.check: a label can't ask for the kind "exec"`},
@@ -163,6 +198,57 @@ func label(name, value string) func(c *engine.Container) {
 func insider() vantage {
 	self := &engine.Container{ID: "self", NetworkMode: "hale", Networks: map[string]engine.Network{"hale": {ID: "n9", IP: "172.18.0.2"}}}
 	return vantage{self: self, selfNet: self, gateway: "172.18.0.1", bridges: host.bridges}
+}
+
+// beside is a vantage in a container of a network of this name.
+func beside(network string) vantage {
+	v := insider()
+	id := map[string]string{"bridge": "n1"}[network]
+	if id == "" {
+		id = "n9"
+	}
+	v.selfNet.Networks = map[string]engine.Network{network: {ID: id, IP: "172.18.0.2"}}
+	return v
+}
+
+// Why a container is asked where it is, or not asked.
+func TestWhy(t *testing.T) {
+	ends := container(80)
+	ends.ID, ends.Name, ends.State = "owner", "gate", engine.State{Status: "exited"}
+	for _, test := range []struct {
+		name   string
+		c      *engine.Container
+		change func(c *engine.Container)
+		owner  *engine.Container
+		from   vantage
+		want   string
+	}{
+		{"a bridge", container(80), nil, nil, host, "its network bridge is a bridge of this host"},
+		{"UDP", container(), func(c *engine.Container) { c.Exposed = []engine.Port{{Number: 53, Proto: "udp"}} }, nil, host, "it has no TCP port, and others can't be asked without knowing what they speak: 53/udp"},
+		{"UDP, and a label", container(), func(c *engine.Container) {
+			c.Exposed = []engine.Port{{Number: 53, Proto: "udp"}}
+			label("check", "dns://${ip}/localhost")(c)
+		}, nil, host, "its network bridge is a bridge of this host"},
+		{"no port", container(), nil, nil, host, "it exposes no port"},
+		{"hidden", container(80), func(c *engine.Container) { swarm(c); publish("127.0.0.1", 8082)(c) }, nil, insider(), "none of its networks (ingress, shop) can be reached from here, nor any of its ports: 80 (published at 127.0.0.1, which is not here)"},
+		{"not published", container(80), swarm, nil, insider(), "none of its networks (ingress, shop) can be reached from here, and none of its ports is published"},
+		{"of one that ended", container(80), nil, ends, host, "it uses the network of container gate, which does not run"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if test.change != nil {
+				test.change(test.c)
+			}
+			if test.owner == nil {
+				test.owner = test.c
+			}
+			if got := newRules(t).plan(test.c, test.from.locate(test.c, test.owner)).at.why; got != test.want {
+				t.Errorf("got %q\nwant %q", got, test.want)
+			}
+		})
+	}
+	if got := host.locate(container(80), nil); got.why != "it uses the network of a container that is gone" || !got.lost {
+		t.Errorf("got %+v", got)
+	}
 }
 
 func TestPlanBounds(t *testing.T) {

@@ -18,12 +18,14 @@ const maxChecks = 2000
 // replan decides anew what is to be checked of a container.
 func (s *source) replan(t *tracked) {
 	c := t.container
-	s.listBridges(c)
-	p := s.rules.plan(c, s.vantage.locate(c, s.owner(c)))
+	if t.joint.owner != nil {
+		s.listBridges(t.joint.owner)
+	}
+	p := s.rules.plan(c, s.vantage.locate(c, t.joint.owner))
 	if t.plan.dials() && p.fault == nil && p.at.host == "" {
-		// It has lost its network. It is asked where it was, and found missing
-		// there: that it runs does not make it serve.
-		p.checks, p.at.host = t.plan.checks, t.plan.at.host
+		// It has lost its network. What was asked of it stays, and fails: that
+		// it runs does not make it serve.
+		p.checks = t.plan.checks
 	}
 	t.plan = p
 	if p.fault != nil {
@@ -36,7 +38,11 @@ func (s *source) replan(t *tracked) {
 			break
 		}
 		w := &way{own: one.own}
-		if one.built != nil {
+		switch {
+		case one.own != dialled:
+		case p.at.host == "":
+			w.inner = nowhere{c.Name, p.at.why}
+		default:
 			w.inner = one.built.Checker
 		}
 		if i == 0 {
@@ -51,8 +57,8 @@ func (p *plan) dials() bool {
 	return p != nil && slices.ContainsFunc(p.checks, func(one planned) bool { return one.own == dialled && one.built != nil })
 }
 
-// listBridges lists this host's bridges anew when the container has a network
-// that may have come with one.
+// listBridges lists this host's bridges anew when a container has a network that
+// may have come with one.
 func (s *source) listBridges(c *engine.Container) {
 	fresh := false
 	for _, n := range c.Networks {
@@ -108,8 +114,10 @@ func (one planned) describe(p *plan) string {
 		return one.built.Target
 	case one.own == itsCheck:
 		return "its own health"
-	default:
+	case one.own == itsState:
 		return "that it runs"
+	default:
+		return "that it has a network"
 	}
 }
 

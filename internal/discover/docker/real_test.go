@@ -196,6 +196,7 @@ func TestAddresses(t *testing.T) {
 	w.expect(none, check.Up, "running since")
 	w.expectLog("container="+none, "it has no network", "that it runs")
 	w.expect(udp, check.Up, "running since")
+	w.expectLog("container="+udp, "it has no TCP port", "53/udp")
 	if v := w.expect(joins, check.Up); v.Check.Target != "http://"+d.IP(own)+":80/" {
 		t.Errorf("got %s", v.Check.Target)
 	}

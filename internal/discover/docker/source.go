@@ -121,31 +121,12 @@ func (s *source) look(ctx context.Context, list []engine.Container) {
 	s.vantage, s.known = v, map[string]bool{}
 }
 
-// owner returns the container whose network a container uses.
-func (s *source) owner(c *engine.Container) *engine.Container {
-	for range 4 { // one joins another; more than that is a circle
-		id, joined := strings.CutPrefix(c.NetworkMode, "container:")
-		if !joined {
-			return c
-		}
-		if s.vantage.selfNet != nil && s.vantage.selfNet.ID == id {
-			return s.vantage.selfNet
-		}
-		other := s.tracked[id]
-		if other == nil || !other.container.State.Running {
-			return nil
-		}
-		c = other.container
-	}
-	return nil
-}
-
 // take takes what the engine told of a container. A container that was seen to
 // start is taken also when it has ended since.
-func (s *source) take(c *engine.Container, started bool) {
+func (s *source) take(c *engine.Container, j joint, started bool) {
 	t := s.tracked[c.ID]
 	alive := c.State.Running || c.State.Paused || c.State.Restarting
-	if c.ID == s.self || !s.rules.wants(c) || t == nil && !alive && !started {
+	if c.ID == s.self || !s.rules.wants(c) || !s.rules.connected(j, t != nil) || t == nil && !alive && !started {
 		s.drop(c.ID)
 		return
 	}
@@ -156,7 +137,7 @@ func (s *source) take(c *engine.Container, started bool) {
 	if old := t.container; old != nil && !old.State.StartedAt.Equal(c.State.StartedAt) {
 		t.asked = false // that was before it was started again
 	}
-	t.container = c
+	t.container, t.joint = c, j
 	if t.plan == nil || c.State.Running && !c.State.Restarting {
 		s.replan(t)
 	}
@@ -180,10 +161,8 @@ func (t *tracked) finished() bool {
 
 // mayFinish reports whether it is no fault when the container ends with success.
 func (t *tracked) mayFinish() bool {
-	c := t.container
-	serves := slices.ContainsFunc(t.plan.checks, func(p planned) bool { return p.own != itsState })
-	again := c.RestartPolicy == "always" || c.RestartPolicy == "unless-stopped"
-	return t.plan.fault == nil && !serves && !again && !t.asked
+	again := t.container.RestartPolicy == "always" || t.container.RestartPolicy == "unless-stopped"
+	return t.plan.fault == nil && !t.plan.serves && !again && !t.asked
 }
 
 // drop forgets a container that is no longer there, or not to be checked.
@@ -196,17 +175,6 @@ func (s *source) drop(id string) {
 	f := *t.facts.Load()
 	f.gone = true
 	t.facts.Store(&f)
-}
-
-// joined are the ids of the tracked containers that use the network of another.
-func (s *source) joined() []string {
-	var ids []string
-	for id, t := range s.tracked {
-		if strings.HasPrefix(t.container.NetworkMode, "container:") {
-			ids = append(ids, id)
-		}
-	}
-	return ids
 }
 
 // trackedIDs are the ids of all containers that are checked.
