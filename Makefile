@@ -11,7 +11,7 @@ build: ## The binaries, static and stripped: bin/hale and bin/hale-probe
 	$(BUILD) -o bin/hale ./cmd/hale
 	$(BUILD) -o bin/hale-probe ./cmd/hale-probe
 
-image: ## A container image of hale, without pulling anything: hale:VERSION
+image: ## A container image of hale, without pulling anything: hale:VERSION and hale:latest
 	@scripts/image $(VERSION)
 
 images: ## The same for amd64 and arm64; only this machine's can be run here

@@ -18,11 +18,11 @@ type face func(ctx context.Context, args []string, s streams) int
 var faces = map[string]face{
 	"docker-status": func(ctx context.Context, args []string, s streams) int {
 		outlivePipes()
-		return dockerstatus.Main(ctx, args, s.out, s.err, versionText())
+		return whileAlive(ctx, s, func() int { return dockerstatus.Main(ctx, args, s.out, s.err, versionText()) })
 	},
 	"health-checker": func(ctx context.Context, args []string, s streams) int {
 		outlivePipes()
-		return healthchecker.Main(ctx, args, s.out, s.err, versionText())
+		return whileAlive(ctx, s, func() int { return healthchecker.Main(ctx, args, s.out, s.err, versionText()) })
 	},
 	"maykin-common": func(ctx context.Context, args []string, s streams) int {
 		return maykin.Tool{Version: versionText(), Out: s.out, Err: s.err}.Main(ctx, args)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/spf13/pflag"
+
 	"hale/internal/check"
 	"hale/internal/config"
 	"hale/internal/discover"
@@ -218,10 +220,10 @@ func few(names []string) string {
 	return strings.Join(names, " ")
 }
 
-// isDockerStatus reports whether hale is in its own image, with links and nothing
-// configured: then it takes docker-status' place there, answers and port
-// included.
-func isDockerStatus(c *config.Config) bool {
-	return os.Getenv("HALE_IMAGE") != "" && c.Discover == nil && len(c.Checks) == 0 &&
+// isDockerStatus reports whether hale is in its own image, with links, and nothing
+// was said of what to do, be it by a flag, a file, a variable or a URL: then it
+// takes docker-status' place there, answers and port included.
+func isDockerStatus(c *config.Config, flags *pflag.FlagSet) bool {
+	return inImage() && flags.NFlag() == 0 && len(c.Sources) == 0 &&
 		links.Method().Applies(discover.Env{Environ: os.Environ, Getenv: os.LookupEnv})
 }

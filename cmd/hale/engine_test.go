@@ -58,3 +58,32 @@ func TestBesideAnEngine(t *testing.T) {
 	docker.Remove(blog)
 	expectAnswer(t, public, 200)
 }
+
+// A container that fails for a label that is wrong does not become a check that
+// passes, as it runs.
+func TestInitWithAWrongLabel(t *testing.T) {
+	docker := servertest.Docker(t)
+	good, bad := docker.Run(docker.Web()), docker.Run("--label", "hale.check=ht!tp://${ip}", docker.Web())
+	t.Setenv("DOCKER_HOST", "unix://"+docker.Socket)
+	file := filepath.Join(t.TempDir(), "hale.yaml")
+	out, err := exec.Command("hale", "init", "--docker", "--output", file).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), " commented out, each with its reason") {
+		t.Errorf("%v: %s", err, out)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(data)
+	for _, want := range []string{
+		"\n  #" + bad + ":\n  #  url: docker://" + bad + "\n", "\n  # The container " + good + ", at " + docker.IP(good) + ": ", "\n  " + good + ":\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+	words := strings.Join(strings.Fields(strings.ReplaceAll(text, "#", " ")), " ")
+	if want := "It would pass, and what was found fails: container " + bad + " is not checked until its labels are right: "; !strings.Contains(words, want) {
+		t.Errorf("%q is missing in\n%s", want, text)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"hale/internal/check"
 	"hale/internal/discover"
+	"hale/internal/discover/docker"
 	"hale/internal/discover/methods"
 	"hale/internal/discover/write"
 	"hale/internal/kinds"
@@ -100,7 +102,7 @@ func findFor(ctx context.Context, name string) (write.Document, error) {
 	if err != nil {
 		return write.Document{}, fmt.Errorf("discover %s: %w", name, err)
 	}
-	document := write.Document{What: all[i].Help, Checks: checks, Notes: notes, Registry: registry}
+	document := write.Document{What: all[i].Help, Checks: checks, Off: unwritable(ctx, checks, registry), Notes: notes, Registry: registry}
 	if n, _ := document.Written(); n == 0 {
 		return write.Document{}, nothingFound(ctx, document)
 	}
@@ -162,14 +164,40 @@ func searchFault(ctx context.Context, checks []*check.Check, registry *check.Reg
 	return nil
 }
 
-// nothingFound says why, in the words of the checks that tell of the search.
-func nothingFound(ctx context.Context, d write.Document) error {
-	errs := []error{fmt.Errorf("found nothing to check by looking at %s", d.What)}
-	if err := searchFault(ctx, d.Checks, d.Registry); err != nil {
-		errs = append(errs, err)
+// unwritable returns, with the reasons, the checks of containers that fail for
+// what can't be written: such as a label that is wrong, or a network that is gone.
+// A check that the container runs would pass in their place.
+func unwritable(ctx context.Context, checks []*check.Check, registry *check.Registry) map[string]string {
+	off := map[string]string{}
+	for _, c := range checks {
+		if c.Kind != docker.Name {
+			continue
+		}
+		found := c.Run(ctx, nil)
+		if found.Healthy() {
+			continue
+		}
+		written, err := registry.Build(check.Spec{Name: c.Name, URL: c.Target, Policy: c.Policy})
+		if err != nil || written.Run(ctx, nil).Healthy() {
+			off[c.Name] = "It would pass, and what was found fails: " + found.Text()
+		}
 	}
+	return off
+}
+
+// nothingFound says why, in the words of the checks that tell of the search, and
+// what was left out.
+func nothingFound(ctx context.Context, d write.Document) error {
+	nothing := fmt.Errorf("found nothing to check by looking at %s", d.What)
+	fault := searchFault(ctx, d.Checks, d.Registry)
+	if fault != nil {
+		nothing = fmt.Errorf("%w: %w", nothing, fault)
+	}
+	errs := []error{nothing}
 	for _, note := range d.Notes.Rest() {
-		errs = append(errs, errors.New(note))
+		if fault == nil || !strings.Contains(note, fault.Error()) {
+			errs = append(errs, errors.New(note))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -186,7 +214,7 @@ func writeDocument(s streams, d write.Document, output string, force bool) error
 		count = "1 check"
 	}
 	if commented > 0 {
-		count += fmt.Sprintf(", %d of them commented out as they need a secret", commented)
+		count += fmt.Sprintf(", %d of them commented out, each with its reason", commented)
 	}
 	if output == "" {
 		fmt.Fprintf(s.err, "hale: found by looking at %s: %s\n", d.What, count)

@@ -48,7 +48,7 @@ With --agent-check it answers HAProxy's agent-check on a third.`,
 			if err != nil {
 				return err
 			}
-			if isDockerStatus(c) {
+			if isDockerStatus(c, cmd.Flags()) {
 				if code := faces["docker-status"](cmd.Context(), nil, s); code != exitOK {
 					return &exitError{code: code}
 				}
@@ -175,6 +175,9 @@ func serve(ctx context.Context, c *config.Config, registry *check.Registry, refr
 	ports.answer(answering, c, agent, metrics, log, &front, failed)
 	parts.Go(func() { agent.Run(running) })
 	parts.Go(func() { execcheck.Reap(running) })
+	if inImage() {
+		parts.Go(func() { answerAlive(running, server.Verdicts(agent, server.VerdictOptions{}), log) })
+	}
 	parts.Go(func() { refresh(running, found) })
 	for name, source := range sources {
 		parts.Go(func() { source.Run(running, func(checks []*check.Check) { found.set(name, checks) }) })

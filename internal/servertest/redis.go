@@ -48,8 +48,8 @@ func redis(tb testing.TB, ready func(*Server) error, listen func(*Server) []stri
 	})
 }
 
-// redisReplies is a readiness that a reply to PING tells, be it an error. Redis
-// listens before it looks for what it has stored.
+// redisReplies is a readiness that any reply tells: Redis listens before it looks
+// for what it has stored. What is asked is no command, for Redis counts those.
 func redisReplies(s *Server) error {
 	conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
 	if err != nil {
@@ -57,7 +57,7 @@ func redisReplies(s *Server) error {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(time.Second))
-	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+	if _, err := conn.Write([]byte("READY?\r\n")); err != nil {
 		return err
 	}
 	_, err = conn.Read(make([]byte, 1))

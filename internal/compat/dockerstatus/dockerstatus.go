@@ -45,7 +45,9 @@ Finds the containers that are linked to this one and expose port 80, requests
 each of them every TEST_INTERVAL seconds, and answers 200 while all answer 200,
 301 or 302, and 500 otherwise.
 
-Usage: docker run --link app1 --link app2 IMAGE docker-status
+Usage: docker run --link app1 --link app2 IMAGE
+IMAGE is hale's own (make image), or one whose entry point is docker-status, a
+symlink of that name to hale. Elsewhere: docker-status, or hale compat docker-status.
 
 Settings are variables of the environment; NAME is a link's, such as APP1:
   NAME_GET_PATH      what to request, perhaps after a port: /status, :8080/ (default /)
@@ -158,9 +160,6 @@ func (a *agent) run(ctx context.Context, out io.Writer) error {
 	var checking, parts sync.WaitGroup
 	checking.Go(func() { m.Run(running) })
 	checking.Go(func() { a.start(running, m) })
-	if os.Getenv(inImage) != "" {
-		checking.Go(func() { a.alive(running, log) })
-	}
 	sending, stopSending := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSending()
 	if r.gelf != nil {
@@ -182,26 +181,6 @@ func (a *agent) run(ctx context.Context, out io.Writer) error {
 	case <-time.After(grace):
 	}
 	return err
-}
-
-// inImage is the variable that hale's image sets.
-const inImage = "HALE_IMAGE"
-
-// aliveAt is where the image's own health check asks, whatever hale is there.
-const aliveAt = "127.0.0.1:5000"
-
-// alive answers the image's health check until ctx ends: that hale is there.
-func (a *agent) alive(ctx context.Context, log *slog.Logger) {
-	listener, err := server.Listen(aliveAt)
-	if err != nil {
-		log.Warn("the image's own health check will fail", "error", err)
-		return
-	}
-	defer listener.Close()
-	handler := server.HandlerFunc(func(context.Context, *server.Request) *server.Response { return passed })
-	if err := server.New(handler, server.Options{MaxConnections: 16, Log: log}).Serve(ctx, listener); err != nil {
-		log.Warn("the image's own health check is no longer answered", "error", err)
-	}
 }
 
 // logger makes a logger for what is at least as important as level, and with

@@ -15,8 +15,8 @@ import (
 // so that it can stand beside them. A record with the attribute "check" is about
 // the check of that name; its reason is the attribute "why", or else all it
 // says. One with the attribute "container" is about the checks that are named
-// after it. Other records are about what was left out. Records below info are
-// not kept.
+// after it; its reason is why it is asked at its address. Other records are about
+// what was left out, and those that are not, or are below info, are not kept.
 type Notes struct {
 	kept  *kept
 	attrs []slog.Attr
@@ -56,7 +56,7 @@ func (n *Notes) Handle(_ context.Context, r slog.Record) error {
 		attrs = append(attrs, a)
 		return true
 	})
-	var name, container, why, which string
+	var name, container, address, why, fault, remark, which string
 	said := []string{}
 	for _, a := range attrs {
 		switch a.Key {
@@ -64,11 +64,17 @@ func (n *Notes) Handle(_ context.Context, r slog.Record) error {
 			name = a.Value.String()
 		case "container":
 			container = a.Value.String()
+		case "address":
+			address = a.Value.String()
 		case "why":
 			why = a.Value.String()
+		case "error":
+			fault = a.Value.String()
+		case "remark":
+			remark = a.Value.String()
 		case "port":
 			which = a.Value.String()
-		case "url", "target": // the check itself says it
+		case "url", "target", "checks": // the check itself says it
 		default:
 			said = append(said, fmt.Sprintf("%s %v", a.Key, a.Value))
 		}
@@ -77,15 +83,26 @@ func (n *Notes) Handle(_ context.Context, r slog.Record) error {
 	if len(said) > 0 {
 		text += " (" + strings.Join(said, ", ") + ")"
 	}
+	switch {
+	case name != "" && why != "":
+		text = why
+	case container != "" && why != "":
+		text = aboutContainer(container, address, why)
+	case why != "":
+		text += ": " + why
+	case fault != "":
+		text += ": " + fault
+	}
+	if remark != "" {
+		text += "; " + remark
+	}
 	n.kept.mu.Lock()
 	defer n.kept.mu.Unlock()
-	if name != "" && why != "" {
-		text = why
-	} else if why != "" {
-		text += ": " + why
-	}
 	if about := cmp.Or(name, container); about != "" && len(n.kept.about) < maxNotes {
 		n.kept.about[about] = text
+		return nil
+	}
+	if r.Level < slog.LevelWarn && !strings.Contains(text, "left out") {
 		return nil
 	}
 	if _, ok := n.kept.rest[text]; !ok && len(n.kept.rest) < maxNotes {
@@ -96,6 +113,16 @@ func (n *Notes) Handle(_ context.Context, r slog.Record) error {
 		n.kept.rest[text] = append(n.kept.rest[text], which)
 	}
 	return nil
+}
+
+const aContainer = "The container "
+
+// aboutContainer says why a container is asked where it is.
+func aboutContainer(name, address, why string) string {
+	if address != "" {
+		name += ", at " + address
+	}
+	return aContainer + name + ": " + why
 }
 
 // About returns what was told of a check, or of the container that it is named
@@ -133,8 +160,12 @@ func (n *Notes) Rest() []string {
 		lines = append(lines, text)
 	}
 	for _, about := range slices.Sorted(maps.Keys(n.kept.about)) {
+		text := n.kept.about[about]
+		if !strings.HasPrefix(text, aContainer) {
+			text = about + ": " + text
+		}
 		if !n.kept.used[about] {
-			lines = append(lines, about+": "+n.kept.about[about])
+			lines = append(lines, text)
 		}
 	}
 	return lines

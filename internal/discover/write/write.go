@@ -1,8 +1,8 @@
 // Package write writes checks that were found as a configuration for people:
 // commented, with the reason behind each check and the options that are most
 // often wanted. What it writes passes `hale config check` and makes the same
-// checks; where it can't, because a secret is not shown, the check is commented
-// out and says so.
+// checks; where it can't, as when a secret is not shown, the check is commented out
+// and says so.
 package write
 
 import (
@@ -30,6 +30,9 @@ type Document struct {
 	Caveat string
 	// Checks are those found.
 	Checks []*check.Check
+	// Off are checks that are to be commented out, by their names, each with the
+	// reason: what can be written of them would not be what was found.
+	Off map[string]string
 	// Notes are what was told of them; nil for nothing.
 	Notes *Notes
 	// Registry has the kinds. A check of another kind is left out: it tells of
@@ -45,7 +48,7 @@ func (d Document) Written() (all, commented int) {
 			continue
 		}
 		all++
-		if hidden(c) {
+		if hidden(c) || d.Off[c.Name] != "" {
 			commented++
 		}
 	}
@@ -116,7 +119,10 @@ func (d Document) one(b *bytes.Buffer, c *check.Check, kind check.Kind) error {
 	}
 	lines, same := d.lines(c, kind)
 	prefix := "  "
-	switch {
+	switch off := d.Off[c.Name]; {
+	case off != "":
+		comment(b, "  ", "This check is commented out. "+off)
+		prefix = "  #"
 	case hidden(c):
 		comment(b, "  ", check.Masked+" stands for a secret that is not written: put ${env:NAME} or ${file:/PATH} there, and take the # away.")
 		prefix = "  #"
@@ -135,7 +141,7 @@ func (d Document) one(b *bytes.Buffer, c *check.Check, kind check.Kind) error {
 		}
 		fmt.Fprintf(b, "%s  %s: %s\n", prefix, l.name, value)
 	}
-	if hidden(c) {
+	if prefix != "  " {
 		return nil
 	}
 	for _, s := range suggestions(c, lines, kind) {

@@ -154,6 +154,23 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// What can't be written as it was found is commented out, with the reason.
+func TestOff(t *testing.T) {
+	r := registry(t)
+	d := write.Document{What: "containers", Command: "hale init --docker", Registry: r, Off: map[string]string{"bad": "A label is\nwrong."},
+		Checks: []*check.Check{build(t, r, "bad", "docker://bad"), build(t, r, "good", "docker://good")}}
+	text := written(t, d)
+	if want := "\n  # This check is commented out. A label is wrong.\n  #bad:\n  #  url: docker://bad\n"; !strings.Contains(text, want) {
+		t.Errorf("want %q in\n%s", want, text)
+	}
+	if c := load(t, r, text); len(c.Checks) != 1 || c.Checks[0].Name != "good" {
+		t.Errorf("got %v", c.Checks)
+	}
+	if all, commented := d.Written(); all != 2 || commented != 1 {
+		t.Errorf("got %d, %d", all, commented)
+	}
+}
+
 // The reason stands above the check, what was left out at the end, and nothing
 // that a process or container is called breaks out of a comment.
 func TestNotes(t *testing.T) {
@@ -163,24 +180,30 @@ func TestNotes(t *testing.T) {
 	log.Debug("unheard")
 	log.Info("found", "check", "a", "url", "tcp://:1", "why", "evil\nchecks: {}\n\x1b[31m listens")
 	log.With("check", "b").Info("a linked container is checked", "link", "B", "target", "tcp://:2")
+	log.Info("checking a container", "container", "shop", "checks", "http://10.0.0.2:80/", "address", "10.0.0.2", "why", "its network is a bridge", "remark", "port 81 is not published")
+	log.Info("checking a container", "container", "job", "checks", "that it runs", "address", "", "why", "it has no network")
+	log.Info("checking a container", "container", "gone", "address", "10.0.0.3", "why", "its network is a bridge")
+	log.Info("following the engine", "host", "unix:///x.sock")
 	log.Info("left out", "port", 40001, "why", "it is for a while")
 	log.Info("left out", "port", 40002, "why", "it is for a while")
 	log.Warn("no permission")
 	unknown := *build(t, r, "source", "tcp://:9")
 	unknown.Kind = "listeners"
 	text := written(t, write.Document{What: "this host", Command: "hale init", Notes: notes, Registry: r, Checks: []*check.Check{
-		&unknown, build(t, r, "a", "tcp://:1"), build(t, r, "b", "tcp://:2"),
+		&unknown, build(t, r, "a", "tcp://:1"), build(t, r, "b", "tcp://:2"), build(t, r, "shop-81", "tcp://:81"), build(t, r, "job", "docker://job"),
 	}})
 	for _, want := range []string{
 		"\n  # evil checks: {} listens\n  a:\n    url: tcp://:1\n",
 		"\n  # a linked container is checked (link B)\n  b:\n",
-		"\n# port 40001, 40002 left out: it is for a while\n# no permission\n",
+		"\n  # The container shop, at 10.0.0.2: its network is a bridge; port 81 is not\n  # published\n  shop-81:\n",
+		"\n  # The container job: it has no network\n  job:\n",
+		"\n# port 40001, 40002 left out: it is for a while\n# no permission\n# The container gone, at 10.0.0.3: its network is a bridge\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("want %q in\n%s", want, text)
 		}
 	}
-	if c := load(t, r, text); len(c.Checks) != 2 || strings.Contains(text, "unheard") {
+	if c := load(t, r, text); len(c.Checks) != 4 || strings.Contains(text, "unheard") || strings.Contains(text, "following") {
 		t.Errorf("%d checks from\n%s", len(c.Checks), text)
 	}
 }

@@ -30,11 +30,34 @@ func (c *checker) Check(ctx context.Context) (string, error) {
 	container, err := c.client.Inspect(ctx, c.name)
 	switch {
 	case errors.Is(err, engine.ErrNotFound):
-		return "", check.Failf(check.ReasonMissing, "%s: the engine at %s has no such container; see docker ps --all", c.target, c.client.Host())
+		return "", c.missing("")
+	case err != nil && isAmbiguous(err):
+		return "", c.missing(fmt.Sprintf(": there are ids that begin so, and an id has to be given with %d characters or more", minID))
 	case err != nil:
 		return "", check.Failf(check.ReasonOf(err), "%s: %w", c.target, err)
+	case container.Name != c.name && !isID(container.ID, c.name):
+		return "", c.missing(fmt.Sprintf(": the id of the container %s begins so, and an id has to be given with %d characters or more", check.CleanText(container.Name), minID))
 	}
 	return c.judge(container, time.Now())
+}
+
+func (c *checker) missing(why string) error {
+	return check.Failf(check.ReasonMissing, "%s: the engine at %s has no such container%s; see docker ps --all", c.target, c.client.Host(), why)
+}
+
+// minID is how many characters of an id stand for it, as docker ps shows them.
+// An engine takes fewer, and so it takes names such as db and cafe for ids once
+// no container has them: then some other container would be up in its place.
+const minID = 12
+
+// isID reports whether name stands for the id.
+func isID(id, name string) bool { return len(name) >= minID && strings.HasPrefix(id, name) }
+
+// isAmbiguous reports whether the engine has found no container of the name, and
+// several whose ids begin with it. Docker and Podman say so in their own words.
+func isAmbiguous(err error) bool {
+	said := strings.ToLower(err.Error())
+	return strings.Contains(said, "multiple ids found") || strings.Contains(said, "more than one result for container name or id")
 }
 
 // judge compares what the container does with what it should do.

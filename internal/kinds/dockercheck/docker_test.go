@@ -124,9 +124,48 @@ func TestStates(t *testing.T) {
 	id := d.Inspect(running, "{{.Id}}")
 	expect(t, "docker://"+id+"?host="+d.Host, "", "running since "+moment)
 	expect(t, "docker:"+id[:12]+"?host="+d.Host, "", "running since "+moment)
+	expect(t, "docker:"+id[:13]+"?host="+d.Host, "", "running since "+moment)
 	// What somebody restarts begins at none.
 	d.Docker("restart", once)
 	expect(t, "docker://"+once+"?min_uptime=1h&max_restarts=0&host="+d.Host, "", "running since "+moment)
+}
+
+// An engine takes few characters for an id. A name made of them, such as db, must
+// not be up by a container that merely has such an id.
+func TestShortIDs(t *testing.T) {
+	d := servertest.Docker(t)
+	web := d.Run(d.Busybox())
+	id := d.Inspect(web, "{{.Id}}")
+	const missing = "docker://NAME: the engine at .* has no such container: .* and an id has to be given with 12 characters or more; see docker ps --all"
+	for _, n := range []int{4, 11} {
+		expect(t, "docker://"+id[:n]+"?host="+d.Host, check.ReasonMissing, strings.ReplaceAll(missing, "NAME", id[:n]))
+	}
+	short, whole := watch(t, registry(t), "docker://"+id[:4]+"?host="+d.Host), watch(t, registry(t), "docker://"+id[:12]+"?host="+d.Host)
+	quiet(short)
+	quiet(whole)
+	d.Docker("pause", web)
+	<-whole
+	select {
+	case <-short:
+		t.Error("what happens to a container is told to a check that has four characters of its id")
+	case <-time.After(time.Second):
+	}
+	// Of 17 containers two have ids with the same first digit, which the engine
+	// calls ambiguous.
+	seen := map[byte]bool{id[0]: true}
+	for range 16 {
+		digit := d.Inspect(d.Create(d.Busybox()), "{{.Id}}")[0]
+		if seen[digit] {
+			name := string(digit)
+			if _, err := d.Try("inspect", "--type", "container", name); err == nil {
+				t.Errorf("the engine has a container for %s", name)
+			}
+			expect(t, "docker://"+name+"?host="+d.Host, check.ReasonMissing, strings.ReplaceAll(missing, "NAME", name))
+			return
+		}
+		seen[digit] = true
+	}
+	t.Error("no two ids begin alike")
 }
 
 // hog returns the name of a container that was killed, and of which the engine

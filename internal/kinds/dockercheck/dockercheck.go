@@ -49,7 +49,7 @@ func Kind() check.Kind {
 }
 
 // SetTarget takes the container: docker://NAME or docker:NAME, where NAME may
-// also be its id or the beginning of that.
+// also be its id or the beginning of that, of 12 characters or more.
 func (c *Config) SetTarget(t check.Target) error {
 	u := t.URL
 	name := u.Opaque

@@ -2,7 +2,6 @@ package dockercheck
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
@@ -54,7 +53,7 @@ type feed struct {
 type subscription struct {
 	feed  *feed
 	host  string
-	name  string        // or id, or the beginning of that
+	name  string        // or id; see isID
 	token chan struct{} // holds one when something happened
 }
 
@@ -141,7 +140,7 @@ func (f *feed) tell(e engine.Event) {
 	defer f.hub.mu.Unlock()
 	for s := range f.subs {
 		// A renamed container may be the one that a check had, or has now.
-		if e.ID == "" || e.Action == "rename" || s.name == e.Name || strings.HasPrefix(e.ID, s.name) {
+		if e.ID == "" || e.Action == "rename" || s.name == e.Name || isID(e.ID, s.name) {
 			s.tell()
 		}
 	}
