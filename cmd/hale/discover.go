@@ -110,7 +110,7 @@ func newSources(c *config.Config, env discover.Env) (map[string]discover.Source,
 // gather applies the written checks, and until a source has found some a check
 // in its place that fails: nothing is known before.
 func gather(c *config.Config, sources map[string]discover.Source, log *slog.Logger, apply func([]*check.Check)) *gatherer {
-	g := &gatherer{log: log, apply: apply, written: c.Checks, found: map[string][]*check.Check{}}
+	g := &gatherer{log: log, apply: apply, written: lean(c.Checks), found: map[string][]*check.Check{}}
 	for name := range sources {
 		g.found[name] = []*check.Check{looking(name)}
 	}
@@ -169,8 +169,16 @@ func (g *gatherer) set(source string, checks []*check.Check) {
 func (g *gatherer) write(checks []*check.Check) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.written = checks
+	g.written = lean(checks)
 	g.changed("configuration")
+}
+
+// lean returns the checks without what an agent does not need.
+func lean(checks []*check.Check) []*check.Check {
+	for _, c := range checks {
+		c.Forget()
+	}
+	return checks
 }
 
 // changed applies what there is now. g is locked.
