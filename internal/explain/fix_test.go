@@ -3,6 +3,7 @@ package explain_test
 import (
 	"crypto/tls"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -63,6 +64,7 @@ func (c mending) try(t *testing.T) {
 	where.url = scheme + "://" + mended.Addr + c.path
 	if c.ask != "" {
 		where.url = c.ask + c.path
+		opened(t, strings.TrimPrefix(c.ask, "http://"))
 	}
 	after := play(t, "alb", where)
 	if !after.OK {
@@ -314,4 +316,16 @@ func TestADjangoIsCertainOnlyIfProven(t *testing.T) {
 			t.Errorf("want %s\n%s", want, story(r))
 		}
 	}
+}
+
+// opened waits until a server that is ready at one port is so at another too.
+func opened(t *testing.T, address string) {
+	t.Helper()
+	servertest.Wait(t, address+" to be open", func() error {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	})
 }
