@@ -8,14 +8,15 @@ import (
 	"syscall"
 )
 
-// outliveHangUps takes SIGHUP off the signals that end hale, until ctx ends,
+// outliveHangUps takes SIGHUP off the signals that end hale, until stop is called,
 // unless there is a terminal whose end it tells. Without one somebody sends it
 // who wants a configuration read again, and that must not cost the instance its
 // traffic.
-func outliveHangUps(ctx context.Context, log *slog.Logger) {
+func outliveHangUps(log *slog.Logger) (stop func()) {
 	if signal.Ignored(syscall.SIGHUP) || hasTerminal() {
-		return
+		return func() {}
 	}
+	ctx, stop := context.WithCancel(context.Background())
 	signal.Reset(syscall.SIGHUP)
 	hangUps := make(chan os.Signal, 1)
 	signal.Notify(hangUps, syscall.SIGHUP)
@@ -30,6 +31,7 @@ func outliveHangUps(ctx context.Context, log *slog.Logger) {
 			}
 		}
 	}()
+	return stop
 }
 
 // hasTerminal reports whether the process has a controlling terminal.

@@ -149,7 +149,7 @@ func serve(ctx context.Context, c *config.Config, registry *check.Registry, refr
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, oneshot.EndSignals()...)
 	defer signal.Stop(signals)
-	outliveHangUps(context.WithoutCancel(ctx), log)
+	defer outliveHangUps(log)()
 	ports, err := openPorts(c, log)
 	if err != nil {
 		return err
