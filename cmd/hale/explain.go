@@ -16,6 +16,7 @@ import (
 	"hale/internal/balancer"
 	"hale/internal/check"
 	"hale/internal/explain"
+	"hale/internal/oneshot"
 )
 
 // An explainCommand is what the command line of hale explain says.
@@ -166,11 +167,7 @@ func (c *explainCommand) fill() error {
 // newSaid tells a person who waits at a terminal what is being done, on a line
 // that clear takes away.
 func newSaid(w io.Writer) (said func(name string), clear func()) {
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("TERM") == "dumb" {
-		return nil, func() {}
-	}
-	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 || f.Name() == os.DevNull {
+	if !oneshot.IsTerminal(w) {
 		return nil, func() {}
 	}
 	shown := false
@@ -179,12 +176,12 @@ func newSaid(w io.Writer) (said func(name string), clear func()) {
 		if name == "" {
 			text = "looking for the reasons"
 		}
-		fmt.Fprintf(f, "\r\x1b[Khale explain: %s …", text)
+		fmt.Fprintf(w, "\r\x1b[Khale explain: %s …", text)
 		shown = true
 	}
 	return said, func() {
 		if shown {
-			fmt.Fprint(f, "\r\x1b[K")
+			fmt.Fprint(w, "\r\x1b[K")
 		}
 	}
 }

@@ -19,16 +19,20 @@ type progress struct {
 }
 
 func (p *Program) newProgress(quiet bool) *progress {
-	f, ok := p.Err.(*os.File)
-	if quiet || !ok || !isTerminal(f) {
+	if quiet || !IsTerminal(p.Err) {
 		return &progress{}
 	}
 	ticker := time.NewTicker(time.Second)
-	return &progress{to: f, ticker: ticker, tick: ticker.C}
+	return &progress{to: p.Err, ticker: ticker, tick: ticker.C}
 }
 
-// isTerminal reports whether a person may be looking.
-func isTerminal(f *os.File) bool {
+// IsTerminal reports whether a person may be looking at what is written to w, and
+// a line may be written over.
+func IsTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb" && f.Name() != os.DevNull
 }
