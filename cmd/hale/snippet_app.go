@@ -105,12 +105,5 @@ func ofThisHost(host string) bool {
 		return true
 	}
 	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return false
-	}
-	own, err := net.InterfaceAddrs()
-	return addr.IsLoopback() || err == nil && slices.ContainsFunc(own, func(a net.Addr) bool {
-		prefix, err := netip.ParsePrefix(a.String())
-		return err == nil && prefix.Addr() == addr.Unmap()
-	})
+	return err == nil && check.OwnAddress(addr)
 }

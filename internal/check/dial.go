@@ -93,6 +93,17 @@ func nobodyThere(err error) bool {
 	return false
 }
 
+// OwnAddress reports whether an address is one of this host's: a loopback one, or
+// one of its interfaces'. Where those can't be listed, only the first are known.
+func OwnAddress(addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	own, _ := net.InterfaceAddrs()
+	return addr.IsLoopback() || slices.ContainsFunc(own, func(a net.Addr) bool {
+		prefix, err := netip.ParsePrefix(a.String())
+		return err == nil && prefix.Addr().Unmap() == addr
+	})
+}
+
 func interfaceAddresses() []string {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"slices"
 	"syscall"
 
 	"hale/internal/check"
@@ -76,11 +75,7 @@ func ofThisHost(err error) bool {
 	if !ok {
 		return false
 	}
-	own, _ := net.InterfaceAddrs() // without them, loopback is still known
-	return addr.IP.IsLoopback() || addr.IP.IsUnspecified() || slices.ContainsFunc(own, func(a net.Addr) bool {
-		n, ok := a.(*net.IPNet)
-		return ok && n.IP.Equal(addr.IP)
-	})
+	return addr.IP.IsUnspecified() || check.OwnAddress(addr.AddrPort().Addr())
 }
 
 // cause is the part of a dial's error that does not repeat the address.
