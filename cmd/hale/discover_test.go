@@ -9,7 +9,7 @@ import (
 )
 
 // An agent's checks go without what only config show tells: with thousands of
-// them it was a fifth of the memory.
+// them it was a seventh of the memory.
 func TestAgentsChecksAreLean(t *testing.T) {
 	written := func() []*check.Check {
 		return []*check.Check{{Name: "a", URL: "tcp://a", Options: []check.Setting{{Name: "x"}}, Lists: []check.Option{{Name: "y"}}}}

@@ -115,7 +115,7 @@ func (c *Check) Starting(s State, now time.Time) bool {
 type Setting struct{ Name, Value string }
 
 // Forget drops what only who reads a configuration wants to know: Options, Lists
-// and URL. They are a fifth of an agent's memory.
+// and URL. They are a seventh of the memory of an agent with 10,000 checks.
 func (c *Check) Forget() { c.Options, c.Lists, c.URL = nil, nil, "" }
 
 // In reports whether the check belongs to the group.
